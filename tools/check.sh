@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Builds everything and runs every test, from a bare Debian 12 on, in five parts:
+#
+#     gcc       g++, warnings are errors, run-time checks on: every test that `meson test --list` has
+#     clang     clang++, warnings are errors: everything compiles; the unit tests
+#     asan      AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
+#     tsan      ThreadSanitizer
+#     valgrind  memcheck on the unit tests of the gcc tree
+#
+# A part ends with one line of figures; before it stand the last lines of each test that failed. The last line of all is
+# `N passed, N failed, N skipped`, in test cases, and the script fails when one failed or none ran. The trees lie in
+# build-check/ and are used again by the next run; tools/count-tests.py finds the figures.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+. tools/tree.sh
+exec </dev/null
+export LC_ALL=C.UTF-8
+
+passed=0 failed=0 skipped=0
+
+# g++ 12's sanitizers find no room for their shadow memory where the kernel randomises addresses widely.
+fixed_addresses=()
+setarch --addr-no-randomize true 2>/dev/null && fixed_addresses=(setarch --addr-no-randomize)
+
+# UBSan would only print and go on; a program that a sanitizer stops has failed.
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export TSAN_OPTIONS=second_deadlock_stack=1
+
+# tree NAME [OPTIONS...]: builds all of build-check/NAME; a tree that does not build is one failure.
+tree() {
+  local name=$1
+  shift
+  printf 'Building build-check/%s\n' "$name" >&2
+  configure "build-check/$name" "$@" && quietly ninja --quiet -j2 -C "build-check/$name" && return
+  printf '%s: does not build\n' "$name"
+  failed=$((failed + 1))
+  return 1
+}
+
+# tests PART TREE [OPTIONS...]: runs the tests of build-check/TREE that these options of `meson test` choose.
+tests() {
+  local part=$1 tree=build-check/$2 began=$SECONDS logs figures
+  shift 2
+  printf 'Testing: %s\n' "$part" >&2
+  logs=$tree/meson-logs/$part
+  rm -f "$logs"*
+  meson test -C "$tree" --no-rebuild --list "$@" >"$logs.list"
+  "${fixed_addresses[@]}" meson test -C "$tree" --no-rebuild --no-stdsplit --num-processes 2 --logbase "$part" "$@" \
+    >"$logs.out" 2>&1 || true
+  figures=$(python3 tools/count-tests.py "$logs.list" "$logs"*.json)
+  sed '$d' <<<"$figures"
+  figures=${figures##*$'\n'}
+  printf '%s: %s (%d s)\n' "$part" "$figures" $((SECONDS - began))
+  [[ $figures =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]
+  passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2])) skipped=$((skipped + BASH_REMATCH[3]))
+}
+
+tools/deps.sh test
+
+if tree gcc -Dwerror=true -Dchecks=true; then
+  tests gcc gcc
+  tests valgrind gcc --suite unit --timeout-multiplier 10 --wrapper \
+    'valgrind --quiet --error-exitcode=99 --leak-check=full --fair-sched=yes --child-silent-after-fork=yes'
+fi
+if CC=clang CXX=clang++ tree clang -Dwerror=true; then
+  tests clang clang --suite unit
+fi
+if tree asan -Db_sanitize=address,undefined; then
+  tests asan asan --suite unit --suite conformance --suite stress --suite fault
+fi
+if tree tsan -Db_sanitize=thread; then
+  tests tsan tsan --suite unit --suite stress --suite sanitize --timeout-multiplier 2
+fi
+
+[[ $((passed + failed + skipped)) -gt 0 ]] || echo 'No test ran at all.'
+printf '%s passed, %s failed, %s skipped\n' "$passed" "$failed" "$skipped"
+[[ $failed == 0 && $passed -gt 0 ]]

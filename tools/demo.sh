@@ -1,0 +1,21 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Shows virt-uv at work, from a bare Debian 12 on: installs what is missing, builds into build/, and runs
+#
+#     virt-uv-events --demo
+#
+# or, where arguments are given, virt-uv-events with those. Silent where it has nothing to do; stdout is the program's alone.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+. tools/tree.sh
+
+program=tools/events/virt-uv-events
+
+tools/deps.sh build
+[[ -e build/$program ]] || echo 'Building virt-uv-events in build/' >&2
+configure build -Dtests=false
+quietly ninja --quiet -C build "$program"
+
+[[ $# -gt 0 ]] || set -- --demo
+exec "build/$program" "$@"

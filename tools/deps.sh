@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Installs, by apt-get, the Debian packages that are missing.
+#
+#     tools/deps.sh build    what tools/demo.sh needs: compilers, Meson and the libraries
+#     tools/deps.sh test     that, and what tools/check.sh needs
+#
+# Where nothing is missing it asks dpkg once and is done; no right to install is needed then. apt-get's own words are
+# shown only when it fails; ours go to stderr, so that a program started behind this script has stdout to itself.
+set -euo pipefail
+
+build=(g++ libc6-dev meson ninja-build pkg-config
+       libuv1-dev libvirt-dev libfmt-dev nlohmann-json3-dev libcli11-dev)
+
+# PACKAGE=FILE: satisfied by the file too, because a Node that is not Debian's brings npm and the headers along.
+test=("${build[@]}" catch2 clang libclang-rt-14-dev valgrind spin python3
+      libvirt-daemon libvirt-clients libvirt-glib-1.0-dev
+      luajit lua-luv
+      nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)
+
+die() {
+  printf 'tools/deps.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+# Prints those of the given packages that dpkg does not have installed.
+missing() {
+  local entry package installed
+  installed=$(dpkg-query --show --showformat='${db:Status-Abbrev} ${Package}\n' "${@%%=*}" 2>/dev/null |
+    sed -n 's/^.i *//p') || true
+  for entry in "$@"; do
+    package=${entry%%=*}
+    [[ $entry == *=* && -e ${entry#*=} ]] && continue
+    grep -qxF "$package" <<<"$installed" || printf '%s\n' "$package"
+  done
+}
+
+install() {
+  local log as_root=()
+  if [[ $(id -u) != 0 ]]; then
+    command -v sudo >/dev/null ||
+      die "missing: $*. Installing needs root, and there is no sudo: run as root: apt-get install $*"
+    as_root=(sudo)
+  fi
+  printf 'Installing %s\n' "$*" >&2
+  log=$(mktemp)
+  trap 'rm -f "$log"' RETURN
+  if ! { "${as_root[@]}" apt-get update &&
+         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+       } >"$log" 2>&1 </dev/null; then
+    tail -n 40 "$log" >&2
+    die "apt-get could not install: $*"
+  fi
+}
+
+case ${1-} in
+  build) wanted=("${build[@]}") ;;
+  test) wanted=("${test[@]}") ;;
+  *) die "say which group of packages: tools/deps.sh build|test" ;;
+esac
+
+command -v apt-get >/dev/null ||
+  die 'this is not a Debian system (it has no apt-get). Install what stands for these packages, and build with Meson:' \
+    "${wanted[*]%%=*}"
+
+readarray -t packages < <(missing "${wanted[@]}")
+[[ ${#packages[@]} == 0 ]] || install "${packages[@]}"
