@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "stand_in.hpp"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace virt_uv {
+namespace {
+
+// Puts the file of `from` behind the open number `to`.
+int put(int from, int to) noexcept { return dup3(from, to, O_CLOEXEC) < 0 ? uv_translate_sys_error(errno) : 0; }
+
+}  // namespace
+
+StandIn::~StandIn() {
+  if (shelf_ >= 0) close(shelf_);
+  if (stand_in_ >= 0) close(stand_in_);
+}
+
+int StandIn::open() noexcept {
+  stand_in_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (stand_in_ < 0) return uv_translate_sys_error(errno);
+  shelf_ = fcntl(stand_in_, F_DUPFD_CLOEXEC, 3);
+  return shelf_ < 0 ? uv_translate_sys_error(errno) : 0;
+}
+
+int StandIn::init_poll(uv_loop_t *loop, uv_poll_t *poll, int fd) noexcept {
+  if (const int err = put(fd, shelf_)) return err;
+  int err = put(stand_in_, fd);
+  if (err == 0) {
+    err = uv_poll_init(loop, poll, fd);
+    put(shelf_, fd);
+  }
+  put(stand_in_, shelf_);  // the shelf must not keep the caller's file open
+  return err;
+}
+
+}  // namespace virt_uv

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Initialises a uv_poll_t without touching the caller's file.
+//
+// uv_poll_init() sets O_NONBLOCK, a flag of the file description, which our duplicate shares with the
+// caller's fd, and with every other process that has it open (think of stdin). So while libuv initialises a handle, a
+// file of our own stands behind the number; libuv puts nothing else of it to use (uv__io_check_fd takes it out of epoll
+// again), and the caller's file is back there before the handle is started. Two fds are kept for it, so the exchange
+// needs no free one and can't fail for want of it.
+#pragma once
+
+#include <uv.h>
+
+namespace virt_uv {
+
+class StandIn {
+ public:
+  StandIn() = default;
+  StandIn(const StandIn &) = delete;
+  StandIn &operator=(const StandIn &) = delete;
+  ~StandIn();
+
+  // 0, UV_EMFILE, UV_ENFILE or UV_ENOMEM.
+  int open() noexcept;
+
+  // `fd` is ours alone: no other thread uses the number. 0 or uv_poll_init()'s error.
+  int init_poll(uv_loop_t *loop, uv_poll_t *poll, int fd) noexcept;
+
+ private:
+  int stand_in_ = -1;  // an eventfd
+  int shelf_ = -1;     // another number for it; holds the caller's file during the exchange
+};
+
+}  // namespace virt_uv
