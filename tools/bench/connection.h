@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A connection to the private libvirtd, closed when its owner goes. Any libvirt error throws.
+ */
+#ifndef VIRT_UV_TOOLS_BENCH_CONNECTION_H
+#define VIRT_UV_TOOLS_BENCH_CONNECTION_H
+
+#include <libvirt/libvirt.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace virt_uv::bench {
+
+class Connection {
+ public:
+  explicit Connection(const std::string &uri);
+  Connection(Connection &&other) noexcept : conn_(std::exchange(other.conn_, nullptr)) {}
+  Connection &operator=(Connection &&) = delete;
+  ~Connection();
+
+  virConnectPtr get() const { return conn_; }
+  void keep_alive();
+  void on_lifecycle(virConnectDomainEventCallback cb, void *opaque);
+
+  /* A round trip to the daemon that costs it next to nothing. Any thread. */
+  void call() const;
+
+ private:
+  virConnectPtr conn_;
+};
+
+std::vector<Connection> open_connections(const std::string &uri, int count);
+
+}  // namespace virt_uv::bench
+
+#endif
