@@ -15,7 +15,7 @@ namespace virt_uv::bench {
 namespace {
 
 constexpr double kSmokeSeconds = 0.05;
-constexpr double kSetUpSeconds = 120; /* opening 500 connections on a loaded machine, above all */
+constexpr double kSetUpSeconds = 120;                      /* opening 500 connections on a loaded machine, above all */
 constexpr const char *kPythonProgram = "/usr/bin/python3"; /* Debian's, which has python3-libvirt */
 constexpr const char *kScript = "libvirtaio-bench.py";
 
@@ -38,7 +38,8 @@ bool available(const std::string &loop) {
 
 std::vector<std::string> loops_of(const Workload &workload) {
   std::vector<std::string> ret = workload.loops;
-  ret.erase(std::remove_if(ret.begin(), ret.end(), [](const std::string &loop) { return !available(loop); }), ret.end());
+  ret.erase(std::remove_if(ret.begin(), ret.end(), [](const std::string &loop) { return !available(loop); }),
+            ret.end());
   return ret;
 }
 

@@ -56,8 +56,7 @@ Daemon::Daemon() {
   lock_ = take_lock();
   folder_ = make_folder();
   write_config();
-  process_ = std::make_unique<Process>(
-      std::vector<std::string>{"libvirtd", "-f", folder_ + "/libvirtd.conf", "-p", folder_ + "/libvirtd.pid"});
+  start();
   wait_until_ready();
 }
 
@@ -76,6 +75,14 @@ void Daemon::write_config() const {
          << "keepalive_interval = -1\n"
          << "log_outputs = \"3:file:" << folder_ << "/libvirtd.log\"\n";
   if (!config.flush()) throw std::runtime_error("cannot write " + folder_ + "/libvirtd.conf");
+}
+
+/* The test driver is part of libvirt itself. An empty folder of drivers keeps QEMU's and the others, which need users,
+ * D-Bus and more, from being started. */
+void Daemon::start() {
+  process_ =
+      std::make_unique<Process>(std::vector<std::string>{"env", "LIBVIRT_DRIVER_DIR=" + folder_, "libvirtd", "-f",
+                                                         folder_ + "/libvirtd.conf", "-p", folder_ + "/libvirtd.pid"});
 }
 
 void Daemon::wait_until_ready() {

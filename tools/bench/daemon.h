@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A private libvirtd in a folder of its own, with the test driver behind it. libvirtd keeps its state in /run/libvirt wherever
- * its socket is, so there is one at a time on a machine: a lock is held meanwhile. It has to be started by root.
+ * A private libvirtd in a folder of its own, with the test driver behind it. libvirtd keeps its state in /run/libvirt
+ * wherever its socket is, so there is one at a time on a machine: a lock is held meanwhile. It has to be started by
+ * root.
  */
 #ifndef VIRT_UV_TOOLS_BENCH_DAEMON_H
 #define VIRT_UV_TOOLS_BENCH_DAEMON_H
@@ -25,6 +26,7 @@ class Daemon {
 
  private:
   void write_config() const;
+  void start();
   void wait_until_ready();
   std::string socket() const { return folder_ + "/libvirt-sock"; }
 

@@ -295,7 +295,8 @@ WORKLOADS = {
 
 async def run(args):
     libvirtaio.virEventRegisterAsyncIOImpl()
-    return await WORKLOADS[args.child](args, asyncio.Event())
+    print(json.dumps(await WORKLOADS[args.child](args, asyncio.Event())), flush=True)
+    os._exit(0)  # else what is registered would be taken down piece by piece
 
 
 def main():
@@ -305,8 +306,7 @@ def main():
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--uri")
     parser.add_argument("--trigger-program")
-    print(json.dumps(asyncio.run(run(parser.parse_args()))), flush=True)
-    os._exit(0)  # what is registered would be taken down one by one
+    asyncio.run(run(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
  *
  * virt-uv-bench: libvirt's event loops measured beside each other, and beside libuv itself.
  *
- * The program runs itself: once for each run (--child), which prints its figures as a line of JSON, and as the process that
- * causes events (--trigger). Everything else is the parent's: campaign.h for the order of runs, report.h for what comes of it.
+ * The program runs itself: once for each run (--child), which prints its figures as a line of JSON, and as the process
+ * that causes events (--trigger). Everything else is the parent's: campaign.h for the order of runs, report.h for what
+ * comes of it.
  */
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -36,7 +37,8 @@ Choice choice_of(const std::string &name) {
   if (slash == std::string::npos) return {&chosen, 0};
   for (int size : chosen.sizes)
     if (name.substr(slash + 1) == std::to_string(size)) return {&chosen, size};
-  throw std::runtime_error("'" + name.substr(0, slash) + "' has no size '" + name.substr(slash + 1) + "': --list shows the sizes");
+  throw std::runtime_error("'" + name.substr(0, slash) + "' has no size '" + name.substr(slash + 1) +
+                           "': --list shows the sizes");
 }
 
 std::vector<Choice> choices(const Arguments &arguments) {
@@ -98,8 +100,10 @@ void declare(CLI::App &app, Arguments &arguments) {
   app.add_option("--seconds", arguments.options.seconds, "Measured time of a run; workloads with a daemon take longer")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--json", arguments.json, "Write the figures to this file too; -: to standard output, instead of the table");
-  app.add_flag("--smoke", arguments.options.smoke, "One short run of each at a small size: does it work? The figures mean nothing");
+  app.add_option("--json", arguments.json,
+                 "Write the figures to this file too; -: to standard output, instead of the table");
+  app.add_flag("--smoke", arguments.options.smoke,
+               "One short run of each at a small size: does it work? The figures mean nothing");
   /* What the program tells itself; an empty group keeps them out of --help. */
   app.add_option("--child", arguments.child)->group("");
   app.add_option("--loop", arguments.plan.loop)->group("");

@@ -26,9 +26,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kReapPoll(5);
 
-[[noreturn]] void fail_errno(const std::string &what) {
-  throw std::system_error(errno, std::generic_category(), what);
-}
+[[noreturn]] void fail_errno(const std::string &what) { throw std::system_error(errno, std::generic_category(), what); }
 
 struct Pipe {
   int ends[2];
@@ -110,7 +108,8 @@ std::string Process::output(double limit_seconds) {
     if (got > 0) ret.append(buffer, static_cast<size_t>(got));
   }
   if (!exited_within(end - now())) throw std::runtime_error(name_ + " closed its output and did not end");
-  if (WIFEXITED(status_) && WEXITSTATUS(status_) == 127) throw std::runtime_error("cannot run " + name_ + ": is it installed?");
+  if (WIFEXITED(status_) && WEXITSTATUS(status_) == 127)
+    throw std::runtime_error("cannot run " + name_ + ": is it installed?");
   if (status_ != 0) throw std::runtime_error(name_ + " failed (wait status " + std::to_string(status_) + ")");
   return ret;
 }

@@ -7,7 +7,7 @@ namespace virt_uv::bench {
 
 const std::vector<const Workload *> &workloads() {
   static const std::vector<const Workload *> all = {
-      &kWake,   &kWakeTimers, &kActive, &kChurn,   &kTimers, &kIdle,    &kCrossThread, &kIds,
+      &kWake,   &kWakeTimers, &kActive,   &kChurn,  &kTimers,  &kIdle,  &kCrossThread, &kIds,
       &kUnused, &kMemory,     &kSyscalls, &kRemote, &kLatency, &kCrowd, &kFleet,       &kQuiet,
   };
   return all;

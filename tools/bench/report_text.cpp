@@ -50,9 +50,11 @@ std::string list_text() {
 }
 
 std::string measurement_text(const Measurement &measurement) {
-  std::string ret = fmt::format("{}/{}: {}\n", measurement.workload->name, measurement.size, measurement.workload->what);
+  std::string ret =
+      fmt::format("{}/{}: {}\n", measurement.workload->name, measurement.size, measurement.workload->what);
   for (const Figure &figure : measurement.workload->figures) {
-    ret += fmt::format("  {:<12}{:>14} {:<9}{:>8}{:>12}{:>10}\n", figure.name, "median", "", "spread", "to default", "to uv");
+    ret += fmt::format("  {:<12}{:>14} {:<9}{:>8}{:>12}{:>10}\n", figure.name, "median", "", "spread", "to default",
+                       "to uv");
     for (const std::string &loop : measurement.workload->loops) ret += row(measurement, loop, figure);
     for (const Verdict &verdict : verdicts(measurement, figure)) ret += "  virt-uv: " + verdict_text(verdict) + "\n";
   }

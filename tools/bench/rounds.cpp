@@ -16,7 +16,8 @@ constexpr size_t kFewestRounds = 5;
 
 class Runner {
  public:
-  Runner(Loop &loop, size_t told, const Plan &plan) : loop_(loop), told_(told), seconds_(plan.seconds), trigger_(plan.uri) {}
+  Runner(Loop &loop, size_t told, const Plan &plan)
+      : loop_(loop), told_(told), seconds_(plan.seconds), trigger_(plan.uri) {}
 
   void begin() { trigger_.fire(); }
 

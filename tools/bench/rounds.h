@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Changes of the test domain, made by another process one after the other, each as soon as every one of some connections of this
- * process has been told of the last.
+ * Changes of the test domain, made by another process one after the other, each as soon as every one of some
+ * connections of this process has been told of the last.
  */
 #ifndef VIRT_UV_TOOLS_BENCH_ROUNDS_H
 #define VIRT_UV_TOOLS_BENCH_ROUNDS_H

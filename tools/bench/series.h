@@ -18,7 +18,8 @@ namespace virt_uv::bench {
 using Values = std::vector<double>;
 
 double median(Values values); /* of one or more */
-double spread(const Values &values); /* half of what lies between the least and the greatest, as a share of the median */
+double spread(
+    const Values &values); /* half of what lies between the least and the greatest, as a share of the median */
 
 struct Measurement {
   const Workload *workload;

@@ -45,7 +45,8 @@ void write_time() {
 Trigger::Trigger(const std::string &uri) : process_({own_program(), "--trigger", uri}) {}
 
 void Trigger::fire() {
-  if (write(process_.in(), "!", 1) != 1) throw std::system_error(errno, std::generic_category(), "write to the trigger");
+  if (write(process_.in(), "!", 1) != 1)
+    throw std::system_error(errno, std::generic_category(), "write to the trigger");
 }
 
 double Trigger::fired_at() {

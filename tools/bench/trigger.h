@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The cause of an event, in a process of its own, so that its work is in no figure. `virt-uv-bench --trigger URI` reads a byte from
- * its standard input, writes the time (CLOCK_MONOTONIC, a double) to its output, suspends or resumes the test domain,
- * and waits for the next byte. The time is written before the change is made: once the event has come, it can be read.
+ * The cause of an event, in a process of its own, so that its work is in no figure. `virt-uv-bench --trigger URI` reads
+ * a byte from its standard input, writes the time (CLOCK_MONOTONIC, a double) to its output, suspends or resumes the
+ * test domain, and waits for the next byte. The time is written before the change is made: once the event has come, it
+ * can be read.
  */
 #ifndef VIRT_UV_TOOLS_BENCH_TRIGGER_H
 #define VIRT_UV_TOOLS_BENCH_TRIGGER_H

@@ -24,11 +24,13 @@ T *allocate() {
 }
 
 int to_uv(int events) {
-  return (events & VIR_EVENT_HANDLE_READABLE ? UV_READABLE : 0) | (events & VIR_EVENT_HANDLE_WRITABLE ? UV_WRITABLE : 0);
+  return (events & VIR_EVENT_HANDLE_READABLE ? UV_READABLE : 0) |
+         (events & VIR_EVENT_HANDLE_WRITABLE ? UV_WRITABLE : 0);
 }
 
 int to_libvirt(int events) {
-  return (events & UV_READABLE ? VIR_EVENT_HANDLE_READABLE : 0) | (events & UV_WRITABLE ? VIR_EVENT_HANDLE_WRITABLE : 0);
+  return (events & UV_READABLE ? VIR_EVENT_HANDLE_READABLE : 0) |
+         (events & UV_WRITABLE ? VIR_EVENT_HANDLE_WRITABLE : 0);
 }
 
 void on_poll(uv_poll_t *poll, int status, int events) {
@@ -79,7 +81,8 @@ UvTimer *UvApi::add_timeout(int ms, virEventTimeoutCallback cb, void *opaque) {
 }
 
 void UvApi::update_timeout(UvTimer *timer, int ms) {
-  check(uv_timer_start(&timer->timer, on_timer, static_cast<uint64_t>(ms), static_cast<uint64_t>(ms)), "uv_timer_start");
+  check(uv_timer_start(&timer->timer, on_timer, static_cast<uint64_t>(ms), static_cast<uint64_t>(ms)),
+        "uv_timer_start");
 }
 
 void UvApi::add_idle(virEventTimeoutCallback cb, void *opaque) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The measured stretch of a run on one thread: first a warm-up, then the time that counts. An alarm signal ends each, so that the
- * callbacks need no look at the clock, and no second thread changes how malloc behaves. Time and count are taken
- * in the next turn's callback: whole turns are measured, also where one takes milliseconds.
+ * The measured stretch of a run on one thread: first a warm-up, then the time that counts. An alarm signal ends each,
+ * so that the callbacks need no look at the clock, and no second thread changes how malloc behaves. Time and count are
+ * taken in the next turn's callback: whole turns are measured, also where one takes milliseconds.
  */
 #ifndef VIRT_UV_TOOLS_BENCH_WINDOW_H
 #define VIRT_UV_TOOLS_BENCH_WINDOW_H

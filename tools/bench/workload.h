@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A workload: what it is called, the sizes it is run at, the figures that it yields with the project's targets for each, and the
- * function that runs it once, in a process of its own. Each lies in a file of workloads/; registry.cpp lists them.
+ * A workload: what it is called, the sizes it is run at, the figures that it yields with the project's targets for
+ * each, and the function that runs it once, in a process of its own. Each lies in a file of workloads/; registry.cpp
+ * lists them.
  */
 #ifndef VIRT_UV_TOOLS_BENCH_WORKLOAD_H
 #define VIRT_UV_TOOLS_BENCH_WORKLOAD_H
@@ -20,7 +21,8 @@ struct Figure {
   Better better;
 };
 
-/* What ours is to reach at one size, as a ratio to the default loop's and to the limit's figure, or as it stands; 0: no target. */
+/* What ours is to reach at one size, as a ratio to the default loop's and to the limit's figure, or as it stands; 0: no
+ * target. */
 struct Target {
   int size;
   const char *figure;
@@ -33,7 +35,7 @@ struct Target {
 struct Plan {
   std::string loop;
   int size;
-  double seconds; /* to measure for, after the warm-up */
+  double seconds;  /* to measure for, after the warm-up */
   std::string uri; /* of the private libvirtd, where the workload needs one */
 };
 
@@ -49,8 +51,8 @@ struct Workload {
   std::vector<std::string> loops;
   Run run;
   bool needs_daemon = false;
-  double seconds_factor = 1;  /* of --seconds */
-  double fixed_seconds = 0;   /* instead of --seconds, and all loops side by side, once: for runs that only wait */
+  double seconds_factor = 1; /* of --seconds */
+  double fixed_seconds = 0;  /* instead of --seconds, and all loops side by side, once: for runs that only wait */
   int largest_smoke_size = 100;
 };
 

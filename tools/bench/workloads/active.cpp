@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * N eventfds that are ready all the time: what a callback costs. The time is taken in the first one's callback, so whole rounds
- * over all of them are measured.
+ * N eventfds that are ready all the time: what a callback costs. The time is taken in the first one's callback, so
+ * whole rounds over all of them are measured.
  */
 #include "../body.h"
 #include "../eventfd.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * In each turn N watches are added and removed again, each on an eventfd of its own, and their `ff` run before
- * the next. A pair counts when its `ff` has run. counted-churn does it for a fixed number of turns, for strace.
+ * the next. A pair counts when its `ff` has run. libvirt-glib has no figure: it frees from a GLib idle source, which
+ * does not run as long as a watch is ready. counted-churn does it for a fixed number of turns, for strace.
  */
 #include "../body.h"
 #include "../eventfd.h"
@@ -53,7 +54,8 @@ struct Churn {
     Timed<Api> timed{Churner<Api>(plan.size), Window(loop, plan.seconds)};
     Api::add_handle(fd.fd(), VIR_EVENT_HANDLE_READABLE, Timed<Api>::on_turn, &timed, nullptr);
     loop.run();
-    require(timed.churner.freed + 3 * static_cast<uint64_t>(plan.size) >= timed.churner.added, "frees fell behind removes");
+    require(timed.churner.freed + 3 * static_cast<uint64_t>(plan.size) >= timed.churner.added,
+            "frees fell behind removes");
     return {{"pairs", timed.window.rate()}};
   }
 };
@@ -90,12 +92,17 @@ const Workload kChurn = {
     {100},
     {{"pairs", "1/s", Better::kHigher}},
     {{100, "pairs", 2, 3}},
-    {kDefault, kGlib, kPython, kOurs, kLimit},
+    {kDefault, kPython, kOurs, kLimit},
     run_on_any_loop<Churn>,
 };
 
 const Workload kCountedChurn = {
-    "counted-churn", "churn, for a fixed number of turns", {0, 100}, {}, {}, {kDefault, kGlib, kOurs, kLimit},
+    "counted-churn",
+    "churn, for a fixed number of turns",
+    {0, 100},
+    {},
+    {},
+    {kDefault, kGlib, kOurs, kLimit},
     run_on_any_loop<CountedChurn>,
 };
 

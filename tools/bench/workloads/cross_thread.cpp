@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * N threads, each with a watch of its own, do what every remote call does: update(0), then update(READABLE), while the loop
- * runs. Afterwards each watch must still fire: no wake-up was lost.
+ * N threads, each with a watch of its own, do what every remote call does: update(0), then update(READABLE), while the
+ * loop runs. Afterwards each watch must still fire: no wake-up was lost.
  */
 #include "../body.h"
 #include "../crew.h"

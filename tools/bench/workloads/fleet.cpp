@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * N connections in one process, each registered for lifecycle events: the time from one change until all N have been told.
+ * N connections in one process, each registered for lifecycle events: the time from one change until all N have been
+ * told.
  */
 #include "../body.h"
 #include "../rounds.h"

@@ -20,7 +20,7 @@ struct History {
   Loop &loop;
   const Plan &plan;
   Eventfd other{false};
-  std::optional<Window> window;
+  std::optional<Window> window{};
   int watch = 0;
   int used = 0;
   uint64_t turns = 0;
@@ -57,13 +57,7 @@ Results run(const Plan &plan) {
 }  // namespace
 
 const Workload kIds = {
-    "ids",
-    "turns, after N ids have been used",
-    {100, 1000000},
-    {{"turns", "1/s", Better::kHigher}},
-    {},
-    {kOurs},
-    run,
+    "ids", "turns, after N ids have been used", {100, 1000000}, {{"turns", "1/s", Better::kHigher}}, {}, {kOurs}, run,
 };
 
 }  // namespace virt_uv::bench

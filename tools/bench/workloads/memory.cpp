@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What N watches that the loop polls take: of the heap, as malloc counts it, and of resident memory, which has tables outside the heap
- * in it, and what is lost to fragments.
+ * What N watches that the loop polls take: of the heap, as malloc counts it, and of resident memory, which has tables
+ * outside the heap in it, and what is lost to fragments.
  */
 #include <malloc.h>
 
@@ -55,7 +55,8 @@ struct Memory {
     double resident_before = resident();
     for (const Eventfd &fd : fds) Api::add_handle(fd.fd(), VIR_EVENT_HANDLE_READABLE, on_never, nullptr, nullptr);
     loop.run();
-    return {{"heap", (heap_in_use() - heap_before) / plan.size}, {"resident", (resident() - resident_before) / plan.size}};
+    return {{"heap", (heap_in_use() - heap_before) / plan.size},
+            {"resident", (resident() - resident_before) / plan.size}};
   }
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A connection registered for events, on which nothing happens, keepalive off at both ends: how often does the loop wake in a minute?
- * The timeout that begins the minute and the one that ends it are the same, so one of its own wake-ups is in the count,
- * and taken off.
+ * A connection registered for events, on which nothing happens, keepalive off at both ends: how often does the loop
+ * wake in a minute? The timeout that begins the minute and the one that ends it are the same, so one of its own
+ * wake-ups is in the count, and taken off.
  */
 #include "../body.h"
 #include "../connection.h"
@@ -48,12 +48,9 @@ Results run(const Plan &plan) {
 
 const Workload kQuiet = [] {
   Workload ret = {
-      "quiet",
-      "wake-ups in a minute of an idle connection, real libvirtd, keepalive off",
-      {1},
-      {{"wake-ups", "1/min", Better::kLower}},
-      {},
-      {kDefault, kGlib, kOurs},
+      "quiet", "wake-ups in a minute of an idle connection, real libvirtd, keepalive off",
+      {1},     {{"wake-ups", "1/min", Better::kLower}},
+      {},      {kDefault, kGlib, kOurs},
       run,
   };
   ret.needs_daemon = true;

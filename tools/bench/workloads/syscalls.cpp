@@ -30,8 +30,8 @@ struct Counted {
 };
 
 Counted count(const Plan &plan, int size) {
-  Process strace({"strace", "-f", "-c", "-U", "calls,name", "-o", "/dev/fd/1", own_program(), "--child", kCountedChurn.name,
-                  "--size", std::to_string(size), "--loop", plan.loop});
+  Process strace({"strace", "-f", "-c", "-U", "calls,name", "-o", "/dev/fd/1", own_program(), "--child",
+                  kCountedChurn.name, "--size", std::to_string(size), "--loop", plan.loop});
   std::string out = strace.output(kStraceSeconds);
   return {total_of(out), figures_of(out).at("pairs")};
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * N timeouts, of which one at random is restarted with its own interval, as keepalive does for each message: 100 times in
- * each turn of the loop. None comes due.
+ * N timeouts, of which one at random is restarted with its own interval, as keepalive does for each message: 100 times
+ * in each turn of the loop. None comes due.
  */
 #include <random>
 

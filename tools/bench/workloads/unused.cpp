@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A host's own uv loop with one idle handle and nothing of libvirt's: a turn's time with our library attached, and without.
+ * A host's own uv loop with one idle handle and nothing of libvirt's: a turn's time with our library attached, and
+ * without.
  */
 #include "../body.h"
 #include "../window.h"
@@ -34,12 +35,9 @@ Results run(const Plan &plan) {
 }  // namespace
 
 const Workload kUnused = {
-    "unused",
-    "a turn of a host's loop with nothing of libvirt's in it",
-    {1},
-    {{"turn", "ns", Better::kLower}},
-    {},
-    {kOurs, kLimit},
+    "unused", "a turn of a host's loop with nothing of libvirt's in it",
+    {1},      {{"turn", "ns", Better::kLower}},
+    {},       {kOurs, kLimit},
     run,
 };
 

@@ -40,8 +40,7 @@ struct AmongWatches {
   template <class Api>
   static Results run(Loop &loop, const Plan &plan) {
     std::vector<Eventfd> idle = make_eventfds(plan.size, false);
-    for (const Eventfd &fd : idle)
-      Api::add_handle(fd.fd(), VIR_EVENT_HANDLE_READABLE, on_idle_watch, nullptr, nullptr);
+    for (const Eventfd &fd : idle) Api::add_handle(fd.fd(), VIR_EVENT_HANDLE_READABLE, on_idle_watch, nullptr, nullptr);
     return measure<Api>(loop, plan);
   }
 };
