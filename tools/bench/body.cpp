@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "body.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "body.hpp"
 
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "campaign.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "campaign.hpp"
 
 #include <fmt/format.h>
 
@@ -8,18 +8,18 @@
 #include <filesystem>
 #include <stdexcept>
 
-#include "loop.h"
+#include "loop.hpp"
 
 namespace virt_uv::bench {
 
 namespace {
 
 constexpr double kSmokeSeconds = 0.05;
-constexpr double kSetUpSeconds = 120;                      /* opening 500 connections on a loaded machine, above all */
-constexpr const char *kPythonProgram = "/usr/bin/python3"; /* Debian's, which has python3-libvirt */
+constexpr double kSetUpSeconds = 120;                       // opening 500 connections on a loaded machine, above all
+constexpr const char *kPythonProgram = "/usr/bin/python3";  // Debian's, which has python3-libvirt
 constexpr const char *kScript = "libvirtaio-bench.py";
 
-/* Beside this program in a build tree, installed elsewhere. */
+// Beside this program in a build tree, installed elsewhere.
 std::string script_path() {
   std::filesystem::path beside = std::filesystem::path(own_program()).replace_filename(kScript);
   return std::filesystem::exists(beside) ? beside.string() : std::string(VIRT_UV_BENCH_SCRIPT_DIR "/") + kScript;
@@ -30,7 +30,7 @@ std::vector<std::string> program(const std::string &loop) {
   return {own_program(), "--loop", loop};
 }
 
-/* A loop that this build has. */
+// A loop that this build has.
 bool available(const std::string &loop) {
   const std::vector<std::string> &names = loop_names();
   return loop == kPython || std::find(names.begin(), names.end(), loop) != names.end();
@@ -43,7 +43,7 @@ std::vector<std::string> loops_of(const Workload &workload) {
   return ret;
 }
 
-/* A run that gives no figure, or one that cannot be, is a failed run. */
+// A run that gives no figure, or one that cannot be, is a failed run.
 void check_figures(const Workload &workload, const Results &results) {
   for (const Figure &figure : workload.figures) {
     auto found = results.find(figure.name);

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "connection.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "connection.hpp"
 
 #include <libvirt/virterror.h>
 

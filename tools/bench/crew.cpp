@@ -1,14 +1,14 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "crew.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "crew.hpp"
 
 #include <sys/resource.h>
 
 #include <thread>
 #include <vector>
 
-#include "body.h"
-#include "eventfd.h"
-#include "window.h"
+#include "body.hpp"
+#include "eventfd.hpp"
+#include "window.hpp"
 
 namespace virt_uv::bench {
 
@@ -20,7 +20,7 @@ void sleep_for(double seconds) { std::this_thread::sleep_for(std::chrono::durati
 
 void on_end(int, int, int, void *opaque) { static_cast<Loop *>(opaque)->stop(); }
 
-/* On a cache line of its own, so that workers do not slow each other down by counting. */
+// On a cache line of its own, so that workers do not slow each other down by counting.
 struct alignas(64) Count {
   std::atomic<uint64_t> done{0};
 };
@@ -30,7 +30,7 @@ class Crew {
   Crew(Loop &loop, int workers, const std::function<uint64_t(int)> &work)
       : loop_(loop), work_(work), counts_(static_cast<size_t>(workers)) {}
 
-  /* Thread of its own: the main one runs the loop. */
+  // Thread of its own: the main one runs the loop.
   Measured conduct(double seconds) {
     std::vector<std::thread> threads;
     for (size_t i = 0; i < counts_.size(); i++) threads.emplace_back([this, i] { worker(static_cast<int>(i)); });

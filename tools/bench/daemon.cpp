@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "daemon.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -15,7 +15,7 @@
 #include <system_error>
 #include <thread>
 
-#include "window.h"
+#include "window.hpp"
 
 namespace virt_uv::bench {
 
@@ -60,8 +60,8 @@ Daemon::Daemon() {
   wait_until_ready();
 }
 
-/* The limits are for 500 connections at a time and for the next 500 while those of the last run are still being closed;
- * its own keepalive is off, so that an idle connection stays idle. */
+// The limits are for 500 connections at a time and for the next 500 while those of the last run are still being closed;
+// its own keepalive is off, so that an idle connection stays idle.
 void Daemon::write_config() const {
   std::ofstream config(folder_ + "/libvirtd.conf");
   config << "unix_sock_dir = \"" << folder_ << "\"\n"
@@ -77,8 +77,8 @@ void Daemon::write_config() const {
   if (!config.flush()) throw std::runtime_error("cannot write " + folder_ + "/libvirtd.conf");
 }
 
-/* The test driver is part of libvirt itself. An empty folder of drivers keeps QEMU's and the others, which need users,
- * D-Bus and more, from being started. */
+// The test driver is part of libvirt itself. An empty folder of drivers keeps QEMU's and the others, which need users,
+// D-Bus and more, from being started.
 void Daemon::start() {
   process_ =
       std::make_unique<Process>(std::vector<std::string>{"env", "LIBVIRT_DRIVER_DIR=" + folder_, "libvirtd", "-f",

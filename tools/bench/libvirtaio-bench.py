@@ -28,7 +28,7 @@ READABLE = libvirt.VIR_EVENT_HANDLE_READABLE
 
 
 class Window:
-    """The measured stretch, as in window.h: alarms end the warm-up and the time that counts."""
+    """The measured stretch, as in window.hpp: alarms end the warm-up and the time that counts."""
 
     def __init__(self, done, seconds):
         self.done = done
@@ -213,7 +213,7 @@ async def remote(args, _done):
 
 
 class Rounds:
-    """As in rounds.h: changes made by another process, each once all have been told of the last."""
+    """As in rounds.hpp: changes made by another process, each once all have been told of the last."""
 
     WARM_UP_ROUNDS = 3
     FEWEST_ROUNDS = 5

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "loop.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "loop.hpp"
 
 #include <stdexcept>
 
@@ -18,9 +18,7 @@ const std::vector<Maker> &makers() {
 #ifdef HAVE_LIBVIRT_GLIB
       {kGlib, make_glib_loop},
 #endif
-#ifdef HAVE_VIRT_UV
       {kOurs, make_virt_uv_loop},
-#endif
       {kLimit, make_plain_uv_loop},
   };
   return all;

@@ -1,12 +1,11 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * libvirt's own loop: the reference.
- */
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// libvirt's own loop: the reference.
 #include <libvirt/libvirt.h>
 
 #include <stdexcept>
 
-#include "loop.h"
+#include "loop.hpp"
 
 namespace virt_uv::bench {
 

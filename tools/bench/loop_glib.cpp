@@ -1,12 +1,11 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * libvirt-glib's loop on the default GMainContext. It is turned by hand, as g_main_loop_run() would, to count the
- * turns.
- */
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// libvirt-glib's loop on the default GMainContext. It is turned by hand, as g_main_loop_run() would, to count the
+// turns.
 #include <glib.h>
 #include <libvirt-glib/libvirt-glib.h>
 
-#include "loop.h"
+#include "loop.hpp"
 
 namespace virt_uv::bench {
 

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "loop_uv.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "loop_uv.hpp"
 
 #include <stdexcept>
 

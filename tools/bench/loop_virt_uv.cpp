@@ -1,12 +1,11 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * Ours: the uv loop with this library attached.
- */
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Ours: the uv loop with this library attached.
 #include <virt-uv/virt-uv.h>
 
 #include <stdexcept>
 
-#include "loop_uv.h"
+#include "loop_uv.hpp"
 
 namespace virt_uv::bench {
 

@@ -1,19 +1,18 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * virt-uv-bench: libvirt's event loops measured beside each other, and beside libuv itself.
- *
- * The program runs itself: once for each run (--child), which prints its figures as a line of JSON, and as the process
- * that causes events (--trigger). Everything else is the parent's: campaign.h for the order of runs, report.h for what
- * comes of it.
- */
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// virt-uv-bench: libvirt's event loops measured beside each other, and beside libuv itself.
+//
+// The program runs itself: once for each run (--child), which prints its figures as a line of JSON, and as the process
+// that causes events (--trigger). Everything else is the parent's: campaign.hpp for the order of runs, report.hpp for
+// what comes of it.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
 
-#include "campaign.h"
-#include "report.h"
-#include "trigger.h"
+#include "campaign.hpp"
+#include "report.hpp"
+#include "trigger.hpp"
 
 namespace virt_uv::bench {
 
@@ -30,7 +29,7 @@ struct Arguments {
   Plan plan;
 };
 
-/* "wake" or "wake/8000". */
+// "wake" or "wake/8000".
 Choice choice_of(const std::string &name) {
   size_t slash = name.find('/');
   const Workload &chosen = workload(name.substr(0, slash));
@@ -61,7 +60,7 @@ void write_json(const std::string &path, const nlohmann::ordered_json &json) {
   if (!file.flush()) throw std::runtime_error("cannot write " + path);
 }
 
-/* The table goes out as it grows, unless the JSON has standard output. */
+// The table goes out as it grows, unless the JSON has standard output.
 int measure(const Arguments &arguments) {
   bool print = arguments.json != "-";
   std::vector<Measurement> measurements;
@@ -104,7 +103,7 @@ void declare(CLI::App &app, Arguments &arguments) {
                  "Write the figures to this file too; -: to standard output, instead of the table");
   app.add_flag("--smoke", arguments.options.smoke,
                "One short run of each at a small size: does it work? The figures mean nothing");
-  /* What the program tells itself; an empty group keeps them out of --help. */
+  // What the program tells itself; an empty group keeps them out of --help.
   app.add_option("--child", arguments.child)->group("");
   app.add_option("--loop", arguments.plan.loop)->group("");
   app.add_option("--size", arguments.plan.size)->group("");

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "process.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "process.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -18,7 +18,7 @@
 #include <thread>
 #include <utility>
 
-#include "window.h"
+#include "window.hpp"
 
 namespace virt_uv::bench {
 
@@ -35,7 +35,7 @@ struct Pipe {
   }
 };
 
-/* After fork: nothing but calls that are safe there. */
+// After fork: nothing but calls that are safe there.
 [[noreturn]] void become(char *const *argv, int in, int out) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   dup2(in, STDIN_FILENO);

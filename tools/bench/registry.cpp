@@ -1,7 +1,7 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 #include <stdexcept>
 
-#include "workloads/workloads.h"
+#include "workloads/workloads.hpp"
 
 namespace virt_uv::bench {
 

@@ -1,12 +1,12 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 #include <libvirt/libvirt.h>
 #include <sys/utsname.h>
 #include <uv.h>
 
 #include <fstream>
 
-#include "loop.h"
-#include "report.h"
+#include "loop.hpp"
+#include "report.hpp"
 
 namespace virt_uv::bench {
 

@@ -1,10 +1,10 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 #include <fmt/format.h>
 
 #include <cmath>
 
-#include "loop.h"
-#include "report.h"
+#include "loop.hpp"
+#include "report.hpp"
 
 namespace virt_uv::bench {
 
@@ -17,7 +17,7 @@ std::string joined(const List &list) {
   return ret;
 }
 
-/* Three digits or more; thousands apart, to be read at a glance. */
+// Three digits or more; thousands apart, to be read at a glance.
 std::string number(double value) {
   if (std::abs(value) < 10) return fmt::format("{:.2f}", value);
   if (std::abs(value) < 100) return fmt::format("{:.1f}", value);

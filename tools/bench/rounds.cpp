@@ -1,11 +1,11 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "rounds.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rounds.hpp"
 
 #include <algorithm>
 
-#include "crew.h"
-#include "trigger.h"
-#include "window.h"
+#include "crew.hpp"
+#include "trigger.hpp"
+#include "window.hpp"
 
 namespace virt_uv::bench {
 

@@ -1,11 +1,11 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "series.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "series.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "loop.h"
+#include "loop.hpp"
 
 namespace virt_uv::bench {
 

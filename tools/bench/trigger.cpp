@@ -1,14 +1,14 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "trigger.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "trigger.hpp"
 
 #include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
 
-#include "body.h"
-#include "connection.h"
-#include "window.h"
+#include "body.hpp"
+#include "connection.hpp"
+#include "window.hpp"
 
 namespace virt_uv::bench {
 

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "uv_api.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "uv_api.hpp"
 
 #include <cstdlib>
 #include <new>

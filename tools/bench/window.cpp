@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "window.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "window.hpp"
 
 #include <signal.h>
 #include <sys/time.h>

@@ -1,12 +1,11 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * N eventfds that are ready all the time: what a callback costs. The time is taken in the first one's callback, so
- * whole rounds over all of them are measured.
- */
-#include "../body.h"
-#include "../eventfd.h"
-#include "../window.h"
-#include "workloads.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// N eventfds that are ready all the time: what a callback costs. The time is taken in the first one's callback, so
+// whole rounds over all of them are measured.
+#include "../body.hpp"
+#include "../eventfd.hpp"
+#include "../window.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 

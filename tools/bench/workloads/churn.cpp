@@ -1,13 +1,12 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * In each turn N watches are added and removed again, each on an eventfd of its own, and their `ff` run before
- * the next. A pair counts when its `ff` has run. libvirt-glib has no figure: it frees from a GLib idle source, which
- * does not run as long as a watch is ready. counted-churn does it for a fixed number of turns, for strace.
- */
-#include "../body.h"
-#include "../eventfd.h"
-#include "../window.h"
-#include "workloads.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// In each turn N watches are added and removed again, each on an eventfd of its own, and their `ff` run before
+// the next. A pair counts when its `ff` has run. libvirt-glib has no figure: it frees from a GLib idle source, which
+// does not run as long as a watch is ready. counted-churn does it for a fixed number of turns, for strace.
+#include "../body.hpp"
+#include "../eventfd.hpp"
+#include "../window.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 

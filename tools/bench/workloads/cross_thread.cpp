@@ -1,12 +1,11 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * N threads, each with a watch of its own, do what every remote call does: update(0), then update(READABLE), while the
- * loop runs. Afterwards each watch must still fire: no wake-up was lost.
- */
-#include "../body.h"
-#include "../crew.h"
-#include "../eventfd.h"
-#include "workloads.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// N threads, each with a watch of its own, do what every remote call does: update(0), then update(READABLE), while the
+// loop runs. Afterwards each watch must still fire: no wake-up was lost.
+#include "../body.hpp"
+#include "../crew.hpp"
+#include "../eventfd.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 
@@ -25,7 +24,7 @@ struct Flipped {
   int watch = 0;
 };
 
-/* Removes its watch, so that each is counted once. */
+// Removes its watch, so that each is counted once.
 void on_ready(int watch, int, int, void *opaque) {
   Muster *muster = static_cast<Flipped *>(opaque)->muster;
   LibvirtApi::remove_handle(watch);

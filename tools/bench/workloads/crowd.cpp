@@ -1,11 +1,10 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * N other connections lie idle in the same process, while one has events, and then one worker makes remote calls on it.
- */
-#include "../body.h"
-#include "../crew.h"
-#include "../rounds.h"
-#include "workloads.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// N other connections lie idle in the same process, while one has events, and then one worker makes remote calls on it.
+#include "../body.hpp"
+#include "../crew.hpp"
+#include "../rounds.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 

@@ -1,11 +1,10 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * N connections in one process, each registered for lifecycle events: the time from one change until all N have been
- * told.
- */
-#include "../body.h"
-#include "../rounds.h"
-#include "workloads.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// N connections in one process, each registered for lifecycle events: the time from one change until all N have been
+// told.
+#include "../body.hpp"
+#include "../rounds.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 

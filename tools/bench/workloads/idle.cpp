@@ -1,10 +1,9 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * N timeouts of frequency 0, which fire in every turn. The time is taken in the first one's callback.
- */
-#include "../body.h"
-#include "../window.h"
-#include "workloads.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// N timeouts of frequency 0, which fire in every turn. The time is taken in the first one's callback.
+#include "../body.hpp"
+#include "../window.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 

@@ -1,14 +1,13 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * N watches have come and gone before the time is taken: does a turn, with one pair of updates by id in it, cost more
- * then? Ours alone: it is compared with itself.
- */
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// N watches have come and gone before the time is taken: does a turn, with one pair of updates by id in it, cost more
+// then? Ours alone: it is compared with itself.
 #include <optional>
 
-#include "../body.h"
-#include "../eventfd.h"
-#include "../window.h"
-#include "workloads.h"
+#include "../body.hpp"
+#include "../eventfd.hpp"
+#include "../window.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 

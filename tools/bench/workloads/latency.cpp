@@ -1,10 +1,9 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * The time from a change of a domain, made by another process, to the event's callback in this one.
- */
-#include "../body.h"
-#include "../rounds.h"
-#include "workloads.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The time from a change of a domain, made by another process, to the event's callback in this one.
+#include "../body.hpp"
+#include "../rounds.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 

@@ -1,15 +1,14 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * What N watches that the loop polls take: of the heap, as malloc counts it, and of resident memory, which has tables
- * outside the heap in it, and what is lost to fragments.
- */
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What N watches that the loop polls take: of the heap, as malloc counts it, and of resident memory, which has tables
+// outside the heap in it, and what is lost to fragments.
 #include <malloc.h>
 
 #include <fstream>
 
-#include "../body.h"
-#include "../eventfd.h"
-#include "workloads.h"
+#include "../body.hpp"
+#include "../eventfd.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 

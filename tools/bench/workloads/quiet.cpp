@@ -1,12 +1,11 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * A connection registered for events, on which nothing happens, keepalive off at both ends: how often does the loop
- * wake in a minute? The timeout that begins the minute and the one that ends it are the same, so one of its own
- * wake-ups is in the count, and taken off.
- */
-#include "../body.h"
-#include "../connection.h"
-#include "workloads.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A connection registered for events, on which nothing happens, keepalive off at both ends: how often does the loop
+// wake in a minute? The timeout that begins the minute and the one that ends it are the same, so one of its own
+// wake-ups is in the count, and taken off.
+#include "../body.hpp"
+#include "../connection.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 

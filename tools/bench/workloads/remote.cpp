@@ -1,11 +1,10 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * Remote calls from N worker threads that share one connection with keepalive on, as the threads of one application do.
- */
-#include "../body.h"
-#include "../connection.h"
-#include "../crew.h"
-#include "workloads.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Remote calls from N worker threads that share one connection with keepalive on, as the threads of one application do.
+#include "../body.hpp"
+#include "../connection.hpp"
+#include "../crew.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 

@@ -1,13 +1,12 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * System calls for each add and remove within one turn: `strace -c` over counted-churn with N pairs in a turn, less the
- * same number of turns with none, so that start-up and the turns themselves fall out.
- */
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// System calls for each add and remove within one turn: `strace -c` over counted-churn with N pairs in a turn, less the
+// same number of turns with none, so that start-up and the turns themselves fall out.
 #include <sstream>
 
-#include "../body.h"
-#include "../process.h"
-#include "workloads.h"
+#include "../body.hpp"
+#include "../process.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 
@@ -15,7 +14,7 @@ namespace {
 
 constexpr double kStraceSeconds = 60;
 
-/* The table ends with a line "  1234 total". */
+// The table ends with a line "  1234 total".
 double total_of(const std::string &table) {
   std::istringstream words(table);
   std::string previous;

@@ -1,14 +1,13 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * N timeouts, of which one at random is restarted with its own interval, as keepalive does for each message: 100 times
- * in each turn of the loop. None comes due.
- */
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// N timeouts, of which one at random is restarted with its own interval, as keepalive does for each message: 100 times
+// in each turn of the loop. None comes due.
 #include <random>
 
-#include "../body.h"
-#include "../eventfd.h"
-#include "../window.h"
-#include "workloads.h"
+#include "../body.hpp"
+#include "../eventfd.hpp"
+#include "../window.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 

@@ -1,11 +1,10 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * A host's own uv loop with one idle handle and nothing of libvirt's: a turn's time with our library attached, and
- * without.
- */
-#include "../body.h"
-#include "../window.h"
-#include "workloads.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A host's own uv loop with one idle handle and nothing of libvirt's: a turn's time with our library attached, and
+// without.
+#include "../body.hpp"
+#include "../window.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 

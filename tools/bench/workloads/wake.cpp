@@ -1,12 +1,11 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * One busy eventfd among idle watches (wake) or idle timeouts (wake-timers): what a turn of the loop costs, and
- * whether the idle ones cost anything.
- */
-#include "../body.h"
-#include "../eventfd.h"
-#include "../window.h"
-#include "workloads.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// One busy eventfd among idle watches (wake) or idle timeouts (wake-timers): what a turn of the loop costs, and
+// whether the idle ones cost anything.
+#include "../body.hpp"
+#include "../eventfd.hpp"
+#include "../window.hpp"
+#include "workloads.hpp"
 
 namespace virt_uv::bench {
 

@@ -1,9 +1,7 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * A connection to the private libvirtd, closed when its owner goes. Any libvirt error throws.
- */
-#ifndef VIRT_UV_TOOLS_BENCH_CONNECTION_H
-#define VIRT_UV_TOOLS_BENCH_CONNECTION_H
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A connection to the private libvirtd, closed when its owner goes. Any libvirt error throws.
+#pragma once
 
 #include <libvirt/libvirt.h>
 
@@ -24,7 +22,7 @@ class Connection {
   void keep_alive();
   void on_lifecycle(virConnectDomainEventCallback cb, void *opaque);
 
-  /* A round trip to the daemon that costs it next to nothing. Any thread. */
+  // A round trip to the daemon that costs it next to nothing. Any thread.
   void call() const;
 
  private:
@@ -34,5 +32,3 @@ class Connection {
 std::vector<Connection> open_connections(const std::string &uri, int count);
 
 }  // namespace virt_uv::bench
-
-#endif

@@ -1,10 +1,8 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * The limit: the same work written straight on libuv for one thread, with one allocation for each watch, that holds
- * the uv handle and what libvirt hands over with it. The handle's address stands for the id, so nothing is looked up.
- */
-#ifndef VIRT_UV_TOOLS_BENCH_UV_API_H
-#define VIRT_UV_TOOLS_BENCH_UV_API_H
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The limit: the same work written straight on libuv for one thread, with one allocation for each watch, that holds
+// the uv handle and what libvirt hands over with it. The handle's address stands for the id, so nothing is looked up.
+#pragma once
 
 #include <libvirt/libvirt.h>
 #include <uv.h>
@@ -46,5 +44,3 @@ struct UvApi {
 };
 
 }  // namespace virt_uv::bench
-
-#endif

@@ -1,10 +1,8 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * What a workload asks of a loop, through libvirt's public calls: the same code for every loop that is registered
- * with libvirt. UvApi has the same members for the limit; a workload is a template over the two.
- */
-#ifndef VIRT_UV_TOOLS_BENCH_LIBVIRT_API_H
-#define VIRT_UV_TOOLS_BENCH_LIBVIRT_API_H
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What a workload asks of a loop, through libvirt's public calls: the same code for every loop that is registered
+// with libvirt. UvApi has the same members for the limit; a workload is a template over the two.
+#pragma once
 
 #include <libvirt/libvirt.h>
 
@@ -26,7 +24,7 @@ struct LibvirtApi {
   }
   static void update_timeout(Timer timer, int ms) { virEventUpdateTimeout(timer, ms); }
 
-  /* In every turn of the loop. */
+  // In every turn of the loop.
   static void add_idle(virEventTimeoutCallback cb, void *opaque) { add_timeout(0, cb, opaque); }
 
  private:
@@ -37,5 +35,3 @@ struct LibvirtApi {
 };
 
 }  // namespace virt_uv::bench
-
-#endif

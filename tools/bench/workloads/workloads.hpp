@@ -1,8 +1,7 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef VIRT_UV_TOOLS_BENCH_WORKLOADS_WORKLOADS_H
-#define VIRT_UV_TOOLS_BENCH_WORKLOADS_WORKLOADS_H
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
 
-#include "../workload.h"
+#include "../workload.hpp"
 
 namespace virt_uv::bench {
 
@@ -23,9 +22,7 @@ extern const Workload kCrowd;
 extern const Workload kFleet;
 extern const Workload kQuiet;
 
-/* What kSyscalls runs under strace; not one of workloads(). */
+// What kSyscalls runs under strace; not one of workloads().
 extern const Workload kCountedChurn;
 
 }  // namespace virt_uv::bench
-
-#endif

@@ -1,22 +1,20 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * A private libvirtd in a folder of its own, with the test driver behind it. libvirtd keeps its state in /run/libvirt
- * wherever its socket is, so there is one at a time on a machine: a lock is held meanwhile. It has to be started by
- * root.
- */
-#ifndef VIRT_UV_TOOLS_BENCH_DAEMON_H
-#define VIRT_UV_TOOLS_BENCH_DAEMON_H
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A private libvirtd in a folder of its own, with the test driver behind it. libvirtd keeps its state in /run/libvirt
+// wherever its socket is, so there is one at a time on a machine: a lock is held meanwhile. It has to be started by
+// root.
+#pragma once
 
 #include <memory>
 #include <string>
 
-#include "process.h"
+#include "process.hpp"
 
 namespace virt_uv::bench {
 
 class Daemon {
  public:
-  /* Waits for the lock, and until the daemon answers. */
+  // Waits for the lock, and until the daemon answers.
   Daemon();
   Daemon(const Daemon &) = delete;
   Daemon &operator=(const Daemon &) = delete;
@@ -36,5 +34,3 @@ class Daemon {
 };
 
 }  // namespace virt_uv::bench
-
-#endif

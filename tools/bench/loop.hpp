@@ -1,11 +1,9 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * The loops that are compared, each behind the same few calls. A process has one of them, because libvirt has one event
- * loop for each process. Which one it is, a workload need not know: it registers watches and timeouts (libvirt_api.h,
- * uv_api.h), runs the loop, and stops it from a callback.
- */
-#ifndef VIRT_UV_TOOLS_BENCH_LOOP_H
-#define VIRT_UV_TOOLS_BENCH_LOOP_H
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The loops that are compared, each behind the same few calls. A process has one of them, because libvirt has one event
+// loop for each process. Which one it is, a workload need not know: it registers watches and timeouts (libvirt_api.hpp,
+// uv_api.hpp), runs the loop, and stops it from a callback.
+#pragma once
 
 #include <uv.h>
 
@@ -24,14 +22,14 @@ class Loop {
   Loop &operator=(const Loop &) = delete;
   virtual ~Loop() = default;
 
-  /* Until stop() is called, by a callback. */
+  // Until stop() is called, by a callback.
   virtual void run() = 0;
   virtual void stop() = 0;
 
-  /* How often the loop came back from waiting. Any thread. */
+  // How often the loop came back from waiting. Any thread.
   uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }
 
-  /* The uv loop beneath, or NULL. */
+  // The uv loop beneath, or NULL.
   virtual uv_loop_t *uv() { return nullptr; }
 
  protected:
@@ -41,7 +39,7 @@ class Loop {
   std::atomic<uint64_t> turns_{0};
 };
 
-/* The names of the loops that this build can drive, the reference first and the limit last. */
+// The names of the loops that this build can drive, the reference first and the limit last.
 const std::vector<std::string> &loop_names();
 
 inline constexpr const char *kDefault = "default";
@@ -50,7 +48,7 @@ inline constexpr const char *kOurs = "virt-uv";
 inline constexpr const char *kLimit = "uv";
 inline constexpr const char *kPython = "libvirtaio";
 
-/* Makes the loop and, but for the limit, registers it with libvirt. */
+// Makes the loop and, but for the limit, registers it with libvirt.
 std::unique_ptr<Loop> make_loop(const std::string &name);
 
 std::unique_ptr<Loop> make_default_loop();
@@ -59,5 +57,3 @@ std::unique_ptr<Loop> make_plain_uv_loop();
 std::unique_ptr<Loop> make_virt_uv_loop();
 
 }  // namespace virt_uv::bench
-
-#endif

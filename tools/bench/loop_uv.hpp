@@ -1,11 +1,9 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * libuv's default loop with nothing of libvirt's on it: the limit, and what ours is attached to.
- */
-#ifndef VIRT_UV_TOOLS_BENCH_LOOP_UV_H
-#define VIRT_UV_TOOLS_BENCH_LOOP_UV_H
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// libuv's default loop with nothing of libvirt's on it: the limit, and what ours is attached to.
+#pragma once
 
-#include "loop.h"
+#include "loop.hpp"
 
 namespace virt_uv::bench {
 
@@ -24,5 +22,3 @@ class UvLoop : public Loop {
 };
 
 }  // namespace virt_uv::bench
-
-#endif

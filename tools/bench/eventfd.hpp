@@ -1,9 +1,7 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * An eventfd: what every workload without a daemon watches. Ready or not ready at creation, and left so.
- */
-#ifndef VIRT_UV_TOOLS_BENCH_EVENTFD_H
-#define VIRT_UV_TOOLS_BENCH_EVENTFD_H
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// An eventfd: what every workload without a daemon watches. Ready or not ready at creation, and left so.
+#pragma once
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -43,5 +41,3 @@ inline std::vector<Eventfd> make_eventfds(int count, bool ready) {
 }
 
 }  // namespace virt_uv::bench
-
-#endif
