@@ -9,11 +9,11 @@
 
 namespace virt_uv {
 
-Adapter &Adapter::instance() noexcept {
-  alignas(Adapter) static char memory[sizeof(Adapter)];
-  static Adapter *adapter = new (memory) Adapter;
-  return *adapter;
+namespace {
+alignas(Adapter) char memory[sizeof(Adapter)];
 }
+
+Adapter &Adapter::the_adapter = *new (memory) Adapter;
 
 // --- The six ---
 

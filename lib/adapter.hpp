@@ -17,7 +17,7 @@ namespace virt_uv {
 class Adapter {
  public:
   // Never destroyed: libvirt may call for as long as the process lives.
-  static Adapter &instance() noexcept;
+  static Adapter &instance() noexcept { return the_adapter; }
 
   // --- Any thread: see virt-uv.h for each ---
   int add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) noexcept;
@@ -42,6 +42,8 @@ class Adapter {
 
  private:
   enum class State { kDetached, kAttaching, kAttached, kDetaching };
+
+  static Adapter &the_adapter;
 
   Adapter() = default;
 

@@ -34,8 +34,9 @@ struct Called {
 // Notes how long a measured call took, and warns when it was slow.
 void measured(const Called &called, Tally &tally, std::uint64_t nanoseconds) noexcept;
 
+// Inlined: beside the callbacks that it calls, a call more would show.
 template <typename Call>
-void call_guarded(Call &&call) {
+[[gnu::always_inline]] inline void call_guarded(Call &&call) {
   calling_out();
   try {
     call();
@@ -50,7 +51,7 @@ void call_guarded(Call &&call) {
 
 // Calls a watch's or a timeout's callback. `now_ms`: the loop's time.
 template <typename Call>
-void call_back(const Called &called, Tally &tally, std::uint64_t now_ms, Call &&call) {
+[[gnu::always_inline]] inline void call_back(const Called &called, Tally &tally, std::uint64_t now_ms, Call &&call) {
   tally.fired(now_ms);
   counters.callbacks.raise();
   if (__builtin_expect(slow_callback_ms.load(std::memory_order_relaxed) == 0, 1)) {

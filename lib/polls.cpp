@@ -19,12 +19,12 @@ namespace {
 constexpr std::uint64_t kRetryMs = 100;
 constexpr int kReadWrite = kReadable | kWritable;
 
-void call(Watch &watch, int events, uv_loop_t *loop) {
-  const int id = id_of(watch.word.load(std::memory_order_relaxed));
+void call(Watch &watch, std::uint64_t word, int events, uv_loop_t *loop) {
+  const int id = id_of(word);
   call_back({"watch", id}, watch.tally, uv_now(loop), [&] { watch.cb(id, watch.fd, events, watch.opaque); });
 }
 
-int wanted_now(const Watch &watch) noexcept { return wanted_of(watch.word.load(std::memory_order_acquire)); }
+std::uint64_t load(const Watch &watch) noexcept { return watch.word.load(std::memory_order_acquire); }
 
 }  // namespace
 
@@ -49,7 +49,7 @@ void Polls::reconcile() noexcept {
 }
 
 void Polls::reconcile(Watch &watch) noexcept {
-  std::uint64_t word = watch.word.load(std::memory_order_acquire);
+  std::uint64_t word = load(watch);
   std::uint64_t next;
   do {
     if (!is_live(word)) {
@@ -131,7 +131,7 @@ void Polls::stop(Watch &watch) noexcept {
 // Disarms the watch and looks at it again some time later. It is dirty for so long, and in no other list.
 void Polls::put_off(Watch &watch) noexcept {
   stop(watch);
-  std::uint64_t word = watch.word.load(std::memory_order_acquire);
+  std::uint64_t word = load(watch);
   std::uint64_t next;
   do {
     next = with_armed(word, 0) | kDirty;
@@ -157,16 +157,17 @@ void Polls::on_poll(uv_poll_t *poll, int status, int uv_events) {
   int events = uv_events;
   const bool exact = status == 0 && watch.kind != FdKind::kInspected && (uv_events & ~kReadWrite) == 0;
   if (__builtin_expect(!exact, 0)) events = self.true_events(watch, status, uv_events);
-  events &= wanted_now(watch);
+  const std::uint64_t word = load(watch);
+  events &= wanted_of(word);
   if (__builtin_expect(events != 0, 1))
-    call(watch, events, poll->loop);
+    call(watch, word, events, poll->loop);
   else
     self.settle(watch, uv_events);
 }
 
 int Polls::true_events(Watch &watch, int status, int uv_events) noexcept {
   counters.inspections.raise();
-  const std::uint64_t word = watch.word.load(std::memory_order_acquire);
+  const std::uint64_t word = load(watch);
   if ((uv_events & UV_DISCONNECT) != 0) watch.kind = FdKind::kInspected;
   // A POLLERR has made libuv stop the handle (uv__poll_io); a tripwire that has tripped is to be taken out. What is
   // started again is what the word says is armed, not what is wanted by now: update() counts on it.
@@ -176,7 +177,7 @@ int Polls::true_events(Watch &watch, int status, int uv_events) noexcept {
 }
 
 void Polls::settle(Watch &watch, int uv_events) noexcept {
-  std::uint64_t word = watch.word.load(std::memory_order_acquire);
+  std::uint64_t word = load(watch);
   do {
     if (!is_live(word)) return;  // removed: the next reconcile releases it
     if (armed_of(word) == wanted_of(word)) {
@@ -199,10 +200,10 @@ void Polls::dispatch_always_ready() noexcept {
   for (std::size_t i = 0; i < always_ready_.size(); ++i) {  // a callback may give up the loop, and empty the list
     Watch *watch = always_ready_[i];
     if (watch == nullptr) continue;
-    const int wanted = wanted_now(*watch);
-    const int events = inspect(watch->dup.load(std::memory_order_relaxed), wanted) & wanted;
+    const std::uint64_t word = load(*watch);
+    const int events = inspect(watch->dup.load(std::memory_order_relaxed), wanted_of(word)) & wanted_of(word);
     if (events != 0)
-      call(*watch, events, loop_);
+      call(*watch, word, events, loop_);
     else
       settle(*watch, 0);
   }
@@ -261,7 +262,7 @@ void Polls::make_dirty_again(Watch &watch) noexcept {
   // The handle goes before the fd is anybody else's to close.
   uv_handle_t *poll = watch.has_poll ? reinterpret_cast<uv_handle_t *>(poll_of(watch)) : nullptr;
   if (poll != nullptr && !uv_is_closing(poll)) uv_close(poll, on_closed);
-  std::uint64_t word = watch.word.load(std::memory_order_acquire);
+  std::uint64_t word = load(watch);
   std::uint64_t next;
   do {
     if (!is_live(word)) {

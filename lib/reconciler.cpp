@@ -120,12 +120,14 @@ void Reconciler::on_prepare(uv_prepare_t *prepare) {
 
 void Reconciler::on_check(uv_check_t *check) {
   Reconciler &self = self_of(check);
-  self.waker_.enter_phase();
-  self.reconcile();
-  self.run_frees();
-  self.reconcile();
-  if (self.is_drained()) self.drains_.run();
-  self.reconcile();
+  if (self.has_work()) {
+    self.waker_.enter_phase();
+    self.reconcile();
+    self.run_frees();
+    self.reconcile();
+    if (self.is_drained()) self.drains_.run();
+    self.reconcile();
+  }
   self.waker_.leave();
 }
 
@@ -153,9 +155,10 @@ void Reconciler::set_timer() noexcept {
 }
 
 void Reconciler::set_idle() noexcept {
-  const bool wanted = timeouts_.has_list() || polls_.has_always_ready() || has_frees() || is_drained();
-  if (wanted == (uv_is_active(base(idle_)) != 0)) return;
-  if (wanted)
+  const bool active = timeouts_.has_list() || polls_.has_always_ready() || has_frees() || is_drained();
+  if (active == idle_active_) return;
+  idle_active_ = active;
+  if (active)
     uv_idle_start(&idle_, on_idle);
   else
     uv_idle_stop(&idle_);
@@ -179,6 +182,10 @@ void Reconciler::set_referenced(bool referenced) noexcept {
 void Reconciler::run_frees() noexcept {
   watches_.run_frees();
   timeouts_.run_frees();
+}
+
+bool Reconciler::has_work() const noexcept {
+  return watches_.is_dirty() || timeouts_.is_dirty() || has_frees() || is_drained();
 }
 
 bool Reconciler::has_frees() const noexcept { return watches_.has_frees() || timeouts_.has_frees(); }

@@ -75,6 +75,7 @@ class Reconciler {
   void set_timer() noexcept;
   void set_idle() noexcept;
   void run_frees() noexcept;
+  bool has_work() const noexcept;
   bool has_frees() const noexcept;
   bool is_drained() const noexcept;
 
@@ -93,6 +94,7 @@ class Reconciler {
   uv_timer_t timer_{};
 
   std::uint64_t timer_due_ = kNever;
+  bool idle_active_ = false;
   bool closing_ = false;
   bool referenced_ = true;  // as the host asked: virt_uv_ref(), virt_uv_unref()
   bool alive_ = true;       // prepare_ is ref'd

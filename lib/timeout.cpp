@@ -22,7 +22,7 @@ int failed(const char *why) noexcept {
 }
 
 constexpr std::uint64_t with_frequency(std::uint64_t word, int frequency) noexcept {
-  return (word & ~std::uint64_t{0xffffffff}) | static_cast<std::uint32_t>(frequency);
+  return (word & ~kFrequencyMask) | static_cast<std::uint32_t>(frequency);
 }
 
 std::uint64_t due_after(int frequency) noexcept {
@@ -31,13 +31,12 @@ std::uint64_t due_after(int frequency) noexcept {
 
 std::uint64_t load(const Timeout &timeout) noexcept { return timeout.word.load(std::memory_order_acquire); }
 
-bool fires_in_every_iteration(const Timeout &timeout) noexcept {
-  const std::uint64_t word = load(timeout);
-  return is_live(word) && frequency_of(word) == 0;
+constexpr bool fires_in_every_iteration(std::uint64_t word) noexcept {
+  return (word & (kLive | kFrequencyMask)) == kLive;
 }
 
-void call(Timeout &timeout, std::uint64_t now_ms) {
-  const int id = id_of(load(timeout));
+void call(Timeout &timeout, std::uint64_t word, std::uint64_t now_ms) {
+  const int id = id_of(word);
   call_back({"timeout", id}, timeout.tally, now_ms, [&] { timeout.cb(id, timeout.opaque); });
 }
 
@@ -160,16 +159,12 @@ void Timeouts::reconcile_locked(Timeout &timeout) {
   }
 }
 
-std::uint64_t Timeouts::next_due() const noexcept {
-  return std::min(retry_due_, heap_.empty() ? kNever : heap_.first_due());
-}
-
 void Timeouts::run_due(std::uint64_t loop_now_ms, const bool &stopped) {
   // Fixed for the whole run: what is put back gets a later deadline, so the run ends.
   const std::uint64_t now_ms = milliseconds(uv_hrtime());
   while (!stopped && !heap_.empty() && heap_.first_due() <= now_ms) {
     Timeout &timeout = heap_.first();
-    if (take_due(timeout, now_ms)) call(timeout, loop_now_ms);
+    if (take_due(timeout, now_ms)) call(timeout, load(timeout), loop_now_ms);
   }
 }
 
@@ -193,8 +188,9 @@ void Timeouts::run_list(std::uint64_t loop_now_ms, const bool &stopped) {
   std::size_t place = 0;
   while (!stopped && place < list_.size()) {
     Timeout &timeout = *list_[place];
-    if (fires_in_every_iteration(timeout)) call(timeout, loop_now_ms);
-    const bool stays = fires_in_every_iteration(timeout) || !leave_list_unless_wanted(timeout);
+    const std::uint64_t word = load(timeout);
+    if (fires_in_every_iteration(word)) call(timeout, word, loop_now_ms);
+    const bool stays = fires_in_every_iteration(load(timeout)) || !leave_list_unless_wanted(timeout);
     if (stays) ++place;  // else the last one has come to this place
   }
 }
@@ -202,7 +198,7 @@ void Timeouts::run_list(std::uint64_t loop_now_ms, const bool &stopped) {
 // False: another thread has set it to 0 again meanwhile, and found it in the list.
 bool Timeouts::leave_list_unless_wanted(Timeout &timeout) noexcept {
   Lock lock(table.mutex());
-  if (fires_in_every_iteration(timeout)) return false;
+  if (fires_in_every_iteration(load(timeout))) return false;
   leave_list(timeout);
   return true;
 }

@@ -19,6 +19,7 @@
 
 #include <libvirt/libvirt.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <vector>
@@ -50,7 +51,8 @@ struct Timeout {
   std::size_t list_place = 0;
 };
 
-constexpr int frequency_of(std::uint64_t word) noexcept { return static_cast<int>(word & 0xffffffff); }
+inline constexpr std::uint64_t kFrequencyMask = 0xffffffff;
+constexpr int frequency_of(std::uint64_t word) noexcept { return static_cast<int>(word & kFrequencyMask); }
 
 class Timeouts {
  public:
@@ -63,6 +65,9 @@ class Timeouts {
   // Any thread. Was it registered?
   bool remove(int id) noexcept;
 
+  // Any thread.
+  bool is_dirty() const noexcept { return !dirty_.empty(); }
+
   // --- The loop's thread only ---
 
   void reconcile() noexcept;
@@ -73,7 +78,7 @@ class Timeouts {
   void run_list(std::uint64_t loop_now_ms, const bool &stopped);
 
   // When run_due() has to be called next; kNever: not at all.
-  std::uint64_t next_due() const noexcept;
+  std::uint64_t next_due() const noexcept { return std::min(retry_due_, heap_.empty() ? kNever : heap_.first_due()); }
   bool has_list() const noexcept { return !list_.empty(); }
 
   // Calls each `ff` that is due, on a clean stack.
