@@ -19,7 +19,9 @@ Adapter &Adapter::the_adapter = *new (memory) Adapter;
 
 // uv_run() may have ended for want of anything registered, and only the loop's thread can change that.
 void Adapter::added() noexcept {
-  if (waker_.is_loops_thread() && reconciler_ != nullptr) reconciler_->set_alive();
+  waker_.if_loops_thread([this] {
+    if (reconciler_ != nullptr) reconciler_->set_alive();
+  });
   waker_.wake();
 }
 
@@ -79,6 +81,7 @@ int Adapter::attach(uv_loop_t *loop) noexcept {
   reconciler_ = reconciler;
   loop_.store(loop);
   state_.store(State::kAttached, std::memory_order_release);
+  waker_.wake();  // a host that sleeps in a poll of its own on uv_backend_fd() has to turn the loop once
   return 0;
 }
 

@@ -6,17 +6,16 @@
 
 namespace virt_uv {
 
-bool Waker::is_loops_thread() const noexcept {
-  return pthread_equal(loops_thread_.load(std::memory_order_relaxed), pthread_self()) != 0;
-}
-
 bool Waker::has_loop() noexcept {
   Lock lock(mutex_);
   return async_ != nullptr && uv_is_closing(reinterpret_cast<uv_handle_t *>(async_)) == 0;
 }
 
 void Waker::enter_phase() noexcept {
-  if (!is_loops_thread()) loops_thread_.store(pthread_self(), std::memory_order_relaxed);
+  if (!is_loops_thread()) {
+    Lock lock(mutex_);
+    loops_thread_.store(pthread_self(), std::memory_order_relaxed);
+  }
   enter_call();
 }
 

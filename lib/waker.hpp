@@ -27,9 +27,14 @@ class Waker {
   // Any thread: is this the loop's thread, inside one of the loop's calls to us?
   bool inside() const noexcept;
 
-  // Any thread: is this the thread that last ran the loop, or attached it? As a loop's handles are its thread's alone
-  // to touch, only that thread may go on to do so.
-  bool is_loops_thread() const noexcept;
+  // Any thread: calls fn() if this is the thread that last ran the loop, or attached it, and keeps another from
+  // becoming that meanwhile. Handles are that thread's alone to touch.
+  template <typename Fn>
+  void if_loops_thread(Fn &&fn) {
+    if (!is_loops_thread()) return;
+    Lock lock(mutex_);
+    if (is_loops_thread()) fn();
+  }
 
   // Any thread: is there a loop, with our handles on it?
   bool has_loop() noexcept;
@@ -53,11 +58,14 @@ class Waker {
   void close() noexcept;
 
  private:
+  bool is_loops_thread() const noexcept {
+    return pthread_equal(loops_thread_.load(std::memory_order_relaxed), pthread_self()) != 0;
+  }
   void send() noexcept;
 
   std::atomic<bool> sent_{false};
-  std::atomic<pthread_t> inside_{};  // the loop's thread, inside; else none
-  std::atomic<pthread_t> loops_thread_{};
+  std::atomic<pthread_t> inside_{};        // the loop's thread, inside; else none
+  std::atomic<pthread_t> loops_thread_{};  // written under mutex_
   Mutex mutex_;
   uv_async_t *async_ = nullptr;  // guarded by mutex_
 };

@@ -129,7 +129,7 @@ VIRT_UV_EXPORT uv_loop_t *virt_uv_loop(void);
  * across detach and attach. Call them on the loop's thread.
  *
  * A loop whose uv_run() has returned because nothing was registered is made alive again by a registration on the thread that
- * last ran it; one from another thread can't do that (libuv has no call for it). */
+ * last ran it, before another thread runs it; one from another thread can't do that (libuv has no call for it). */
 VIRT_UV_EXPORT void virt_uv_ref(void);
 VIRT_UV_EXPORT void virt_uv_unref(void);
 
