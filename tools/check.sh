@@ -29,27 +29,38 @@ export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export TSAN_OPTIONS=second_deadlock_stack=1
 
-# tree NAME [OPTIONS...]: builds all of build-check/NAME; a tree that does not build is one failure.
-tree() {
+# set_up NAME [OPTIONS...]: sets up build-check/NAME.
+# build NAME: builds all of it.
+# tests PART NAME [OPTIONS...]: builds what those tests of build-check/NAME need that these options of `meson test` choose,
+# and runs them.
+set_up() {
   local name=$1
   shift
   printf 'Building build-check/%s\n' "$name" >&2
-  configure "build-check/$name" "$@" && quietly ninja --quiet -j2 -C "build-check/$name" && return
-  printf '%s: does not build\n' "$name"
+  configure "build-check/$name" "$@" || does_not_build "$name"
+}
+
+build() {
+  quietly ninja --quiet -j2 -C "build-check/$1" || does_not_build "$1"
+}
+
+does_not_build() {
+  printf '%s: does not build\n' "$1"
   failed=$((failed + 1))
   return 1
 }
 
-# tests PART TREE [OPTIONS...]: runs the tests of build-check/TREE that these options of `meson test` choose.
 tests() {
-  local part=$1 tree=build-check/$2 began=$SECONDS logs figures
+  local part=$1 tree=build-check/$2 began=$SECONDS status=0 logs figures
   shift 2
   printf 'Testing: %s\n' "$part" >&2
   logs=$tree/meson-logs/$part
   rm -f "$logs"*
   meson test -C "$tree" --no-rebuild --list "$@" >"$logs.list"
-  "${fixed_addresses[@]}" meson test -C "$tree" --no-rebuild --no-stdsplit --num-processes 2 --logbase "$part" "$@" \
-    >"$logs.out" 2>&1 || true
+  "${fixed_addresses[@]}" meson test -C "$tree" --no-stdsplit --num-processes 2 --logbase "$part" "$@" \
+    >"$logs.out" 2>&1 || status=$?
+  # The number of tests that failed; or this, when one could not be built.
+  [[ $status != 125 ]] || tail -n 60 "$logs.out"
   figures=$(python3 tools/count-tests.py "$logs.list" "$logs"*.json)
   sed '$d' <<<"$figures"
   figures=${figures##*$'\n'}
@@ -60,18 +71,18 @@ tests() {
 
 tools/deps.sh test
 
-if tree gcc -Dwerror=true -Dchecks=true; then
+if set_up gcc -Dwerror=true -Dchecks=true && build gcc; then
   tests gcc gcc
   tests valgrind gcc --suite unit --timeout-multiplier 10 --wrapper \
     'valgrind --quiet --error-exitcode=99 --leak-check=full --fair-sched=yes --child-silent-after-fork=yes'
 fi
-if CC=clang CXX=clang++ tree clang -Dwerror=true; then
+if CC=clang CXX=clang++ set_up clang -Dwerror=true -Doptimization=0 && build clang; then
   tests clang clang --suite unit
 fi
-if tree asan -Db_sanitize=address,undefined; then
+if set_up asan -Db_sanitize=address,undefined -Doptimization=1; then
   tests asan asan --suite unit --suite conformance --suite stress --suite fault
 fi
-if tree tsan -Db_sanitize=thread; then
+if set_up tsan -Db_sanitize=thread -Doptimization=1; then
   tests tsan tsan --suite unit --suite stress --suite sanitize --timeout-multiplier 2
 fi
 
