@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The life of the loop: watches and timeouts outlive it, whatever the host does with it.
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "host.hpp"
+#include "pipes.hpp"
+
+namespace {
+
+void count(void *opaque) { ++*static_cast<int *>(opaque); }
+void count_timeout(int, void *opaque) { count(opaque); }
+void count_event(int, int, int, void *opaque) { count(opaque); }
+
+// A callback that is a closure, for one watch or timeout; freed with it.
+struct Closure {
+  std::function<void(int id)> run;
+  bool freed = false;
+
+  static void event(int id, int, int, void *opaque) { static_cast<Closure *>(opaque)->run(id); }
+  static void timeout(int id, void *opaque) { static_cast<Closure *>(opaque)->run(id); }
+  static void free(void *opaque) { static_cast<Closure *>(opaque)->freed = true; }
+
+  int watch(int fd, int events = VIR_EVENT_HANDLE_READABLE) {
+    return virt_uv_add_handle(fd, events, event, this, free);
+  }
+  int timer(int frequency) { return virt_uv_add_timeout(frequency, timeout, this, free); }
+};
+
+// A detach whose end is noted.
+struct Detach {
+  bool done = false;
+  int begin() {
+    return virt_uv_detach([](void *opaque) { static_cast<Detach *>(opaque)->done = true; }, this);
+  }
+};
+
+void close_all(uv_loop_t *loop) {
+  uv_walk(
+      loop,
+      [](uv_handle_t *handle, void *) {
+        if (!uv_is_closing(handle)) uv_close(handle, nullptr);
+      },
+      nullptr);
+}
+
+// A connected pair over TCP on loopback: unlike a unix socket, it has urgent data.
+struct Tcp {
+  Tcp() : listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), peer(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto *name = reinterpret_cast<sockaddr *>(&address);
+    socklen_t size = sizeof address;
+    REQUIRE(bind(listener.get(), name, size) == 0);
+    REQUIRE(listen(listener.get(), 1) == 0);
+    REQUIRE(getsockname(listener.get(), name, &size) == 0);
+    REQUIRE(connect(peer.get(), name, size) == 0);
+    ours = std::make_unique<Fd>(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  }
+  Fd listener, peer;
+  std::unique_ptr<Fd> ours;
+};
+
+}  // namespace
+
+// --- Detach and attach again ---
+
+TEST_CASE("watches and timeouts go on in the same loop, and in another") {
+  Loop first, second;
+  Signal signal;
+  signal.raise();
+  int events = 0, ticks = 0, freed = 0;
+  const int watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, count);
+  const int timer = virt_uv_add_timeout(1, count_timeout, &ticks, nullptr);
+  virt_uv_add_handle(signal.get(), 0, count_event, &freed, nullptr);
+  for (Loop *loop : {&first, &first, &second, &first}) {
+    REQUIRE(virt_uv_attach(loop->get(), nullptr) == 0);
+    events = ticks = 0;
+    REQUIRE(loop->turn_until([&] { return events > 0 && ticks > 0; }));
+    REQUIRE(detach(*loop));
+    events = ticks = 0;
+    loop->turn(5);
+    CHECK(events + ticks == 0);
+    CHECK(freed == 0);
+  }
+  CHECK(virt_uv_walk([](const virt_uv_entry *, void *) {}, nullptr) == 3);
+  virt_uv_remove_timeout(timer);
+  virt_uv_walk([](const virt_uv_entry *entry, void *) { virt_uv_remove_handle(entry->id); }, nullptr);
+  CHECK(virt_uv_remove_handle(watch) == -1);
+  Host host;
+  CHECK(drain(host.loop));
+}
+
+TEST_CASE("calls made while no loop is attached are kept for the next") {
+  { Host host; }
+  Signal signal;
+  signal.raise();
+  Closure watch, gone, timer;
+  int events = 0, ticks = 0;
+  watch.run = [&](int) { ++events; };
+  gone.run = [&](int) { FAIL("a removed watch fired"); };
+  timer.run = [&](int) { ++ticks; };
+  const int watch_id = watch.watch(signal.get(), 0);
+  const int gone_id = gone.watch(signal.get());
+  const int timer_id = timer.timer(-1);
+  virt_uv_update_handle(watch_id, VIR_EVENT_HANDLE_READABLE);
+  virt_uv_update_timeout(timer_id, 0);
+  CHECK(virt_uv_remove_handle(gone_id) == 0);
+  CHECK(virt_uv_remove_handle(gone_id) == -1);
+  CHECK_FALSE(gone.freed);
+  Host host;
+  CHECK(host.loop.turn_until([&] { return events > 0 && ticks > 0 && gone.freed; }));
+  virt_uv_remove_handle(watch_id);
+  virt_uv_remove_timeout(timer_id);
+  CHECK(drain(host.loop));
+}
+
+TEST_CASE("what was removed before the detach is freed before done") {
+  Host host;
+  Signal signal;
+  Closure watch, timer, always;
+  Fd file(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  watch.run = timer.run = always.run = [](int) {};
+  const int watch_id = watch.watch(signal.get()), always_id = always.watch(file.get()), timer_id = timer.timer(0);
+  host.loop.turn(3);
+  virt_uv_remove_handle(watch_id);
+  virt_uv_remove_handle(always_id);
+  virt_uv_remove_timeout(timer_id);
+  CHECK_FALSE((watch.freed || timer.freed || always.freed));
+  CHECK(detach(host.loop));
+  CHECK((watch.freed && timer.freed && always.freed));
+}
+
+TEST_CASE("a watch that is put off is freed before done as well") {
+  Host host;
+  Tcp tcp;
+  Closure watch;
+  watch.run = [](int) { FAIL("urgent data is neither ERROR nor HANGUP"); };
+  const int id = watch.watch(tcp.ours->get(), VIR_EVENT_HANDLE_ERROR);
+  const std::uint64_t before = stats().inspections;
+  REQUIRE(send(tcp.peer.get(), "!", 1, MSG_OOB) == 1);
+  REQUIRE(host.loop.turn_until([&] { return stats().inspections > before; }));
+  REQUIRE(virt_uv_remove_handle(id) == 0);
+  CHECK(detach(host.loop));
+  CHECK(watch.freed);
+}
+
+TEST_CASE("done may attach again, to the same loop") {
+  Host host;
+  int ticks = 0;
+  const int timer = virt_uv_add_timeout(0, count_timeout, &ticks, nullptr);
+  REQUIRE(virt_uv_detach([](void *loop) { virt_uv_attach(static_cast<uv_loop_t *>(loop), nullptr); },
+                         host.loop.get()) == 0);
+  CHECK(host.loop.turn_until([&] { return ticks > 0; }));
+  virt_uv_remove_timeout(timer);
+  CHECK(drain(host.loop));
+}
+
+// --- Detach with a callback of libvirt's on the stack ---
+
+namespace {
+
+// `add` registers the closure; its first call removes it, where `removes` says so, and detaches.
+void detach_inside(const std::function<int(Closure &)> &add, const std::function<int(int)> &remove, bool removes) {
+  Host host;
+  Detach detaching;
+  Closure other_timer, other_idle, closure;
+  int others = 0, calls = 0;
+  other_timer.run = other_idle.run = [&](int) { ++others; };
+  closure.run = [&](int id) {
+    ++calls;
+    if (removes) CHECK(remove(id) == 0);
+    CHECK(detaching.begin() == 0);
+    others = 0;
+  };
+  const int timer_id = other_timer.timer(1);
+  const int id = add(closure);
+  const int idle_id = other_idle.timer(0);
+  REQUIRE(id >= 1);
+  REQUIRE(host.loop.turn_until([&] { return detaching.done; }));
+  CHECK(calls == 1);
+  CHECK(others == 0);  // silent from the call of detach on
+  CHECK(closure.freed == removes);
+
+  closure.run = [&](int) { ++calls; };
+  REQUIRE(virt_uv_attach(host.loop.get(), nullptr) == 0);
+  CHECK(host.loop.turn_until([&] { return others >= 2 && (removes || calls > 1); }));
+  if (!removes) CHECK(remove(id) == 0);
+  virt_uv_remove_timeout(timer_id);
+  virt_uv_remove_timeout(idle_id);
+  CHECK(drain(host.loop));
+  CHECK(closure.freed);
+}
+
+}  // namespace
+
+TEST_CASE("detach inside a watch's callback, with and without removing it") {
+  Signal signal;
+  signal.raise();
+  for (const bool removes : {false, true})
+    detach_inside([&](Closure &closure) { return closure.watch(signal.get()); }, virt_uv_remove_handle, removes);
+}
+
+TEST_CASE("detach inside an always-ready watch's callback, with and without removing it") {
+  Fd file(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  for (const bool removes : {false, true})
+    detach_inside([&](Closure &closure) { return closure.watch(file.get()); }, virt_uv_remove_handle, removes);
+}
+
+TEST_CASE("detach inside a timeout's callback, with and without removing it") {
+  for (const int frequency : {0, 1})
+    for (const bool removes : {false, true})
+      detach_inside([&](Closure &closure) { return closure.timer(frequency); }, virt_uv_remove_timeout, removes);
+}
+
+TEST_CASE("detach inside the callback of the only 0 timeout, which has removed itself") {
+  Host host;
+  Detach detaching;
+  Closure timer;
+  timer.run = [&](int id) {
+    CHECK(virt_uv_remove_timeout(id) == 0);
+    CHECK(detaching.begin() == 0);
+  };
+  timer.timer(0);
+  CHECK(host.loop.turn_until([&] { return detaching.done; }));
+  CHECK(timer.freed);
+}
+
+TEST_CASE("detach inside an ff, with other frees behind it") {
+  Host host;
+  static Detach detaching;
+  detaching = {};
+  int freed = 0;
+  const int first = virt_uv_add_timeout(-1, count_timeout, nullptr, [](void *) { CHECK(detaching.begin() == 0); });
+  const int second = virt_uv_add_timeout(-1, count_timeout, &freed, count);
+  virt_uv_remove_timeout(first);
+  virt_uv_remove_timeout(second);
+  REQUIRE(host.loop.turn_until([&] { return detaching.done; }));
+  CHECK(freed == 1);
+}
+
+TEST_CASE("detach inside a drain's callback") {
+  Host host;
+  static Detach detaching;
+  detaching = {};
+  REQUIRE(virt_uv_drain([](void *) { CHECK(detaching.begin() == 0); }, nullptr) == 0);
+  CHECK(host.loop.turn_until([] { return detaching.done; }));
+}
+
+// --- What hosts do ---
+
+TEST_CASE("a loop that the host stops goes on when it is run again, also by another thread") {
+  Host host;
+  Closure timer;
+  int ticks = 0;
+  timer.run = [&](int) {
+    ++ticks;
+    uv_stop(host.loop.get());
+  };
+  const int id = timer.timer(0);
+  for (int run = 1; run <= 10; ++run) {
+    std::thread([&] { CHECK(uv_run(host.loop.get(), UV_RUN_DEFAULT) != 0); }).join();
+    CHECK(ticks == run);
+    uv_run(host.loop.get(), UV_RUN_DEFAULT);
+    CHECK(ticks == ++run);
+  }
+  timer.run = [&](int) { ++ticks; };
+  virt_uv_remove_timeout(id);
+  CHECK(drain(host.loop));
+}
+
+TEST_CASE("a loop that has ended for want of work is made alive by a registration") {
+  Host host;
+  uv_run(host.loop.get(), UV_RUN_DEFAULT);
+  REQUIRE(uv_loop_alive(host.loop.get()) == 0);
+  Closure timer;
+  timer.run = [&](int id) { virt_uv_remove_timeout(id); };
+  timer.timer(1);
+  CHECK(uv_run(host.loop.get(), UV_RUN_DEFAULT) == 0);
+  CHECK(timer.freed);
+}
+
+TEST_CASE("one thread attaches and goes on to register, while another runs the loop") {
+  for (int round = 0; round < 50; ++round) {
+    Host host;
+    uv_async_t stop;
+    uv_async_init(host.loop.get(), &stop, [](uv_async_t *async) { uv_stop(async->loop); });
+    std::thread runner([&] { uv_run(host.loop.get(), UV_RUN_DEFAULT); });
+    int ids[20];
+    for (int &id : ids) id = virt_uv_add_timeout(-1, count_timeout, nullptr, nullptr);
+    for (const int id : ids) CHECK(virt_uv_remove_timeout(id) == 0);
+    uv_async_send(&stop);
+    runner.join();
+    host.loop.close(reinterpret_cast<uv_handle_t *>(&stop));
+    CHECK(drain(host.loop));
+    CHECK(uv_loop_alive(host.loop.get()) == 0);
+  }
+}
+
+TEST_CASE("a host that closes every handle gets a clear error at the next call, and may attach again") {
+  Lines lines;
+  Signal signal;
+  signal.raise();
+  int events = 0;
+  int watch;
+  {
+    Loop loop;
+    const virt_uv_options options = logging_to(lines);
+    REQUIRE(virt_uv_attach(loop.get(), &options) == 0);
+    watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
+    REQUIRE(loop.turn_until([&] { return events > 0; }));
+    close_all(loop.get());
+    uv_run(loop.get(), UV_RUN_DEFAULT);
+  }  // the loop is closed, and its memory gone
+  CHECK(virt_uv_loop() == nullptr);
+  CHECK(lines.count(VIRT_UV_LOG_ERROR, "") == 0);
+  const int timer = virt_uv_add_timeout(1, count_timeout, &events, nullptr);
+  CHECK(lines.count(VIRT_UV_LOG_ERROR, "the host has closed virt-uv's handles") == 1);
+  CHECK(virt_uv_drain(count, nullptr) == UV_ENOTCONN);
+  CHECK(virt_uv_detach(nullptr, nullptr) == UV_ECONNABORTED);
+  CHECK(virt_uv_detach(nullptr, nullptr) == UV_ENOTCONN);
+
+  Host next;
+  events = 0;
+  CHECK(next.loop.turn_until([&] { return events > 2; }));
+  CHECK(virt_uv_remove_handle(watch) == 0);
+  CHECK(virt_uv_remove_timeout(timer) == 0);
+  CHECK(drain(next.loop));
+}
+
+TEST_CASE("a host that closes every handle inside a callback of libvirt's gets the error too") {
+  Lines lines;
+  Closure timer;
+  Closure watch;
+  Signal signal;
+  signal.raise();
+  {
+    Loop loop;
+    const virt_uv_options options = logging_to(lines);
+    REQUIRE(virt_uv_attach(loop.get(), &options) == 0);
+    watch.run = [&](int) { close_all(loop.get()); };
+    watch.watch(signal.get());
+    uv_run(loop.get(), UV_RUN_DEFAULT);
+  }
+  timer.run = [](int id) { virt_uv_remove_timeout(id); };
+  timer.timer(0);
+  CHECK(lines.count(VIRT_UV_LOG_ERROR, "the host has closed virt-uv's handles") == 1);
+  watch.run = [](int id) { virt_uv_remove_handle(id); };
+  Host next;  // without a detach before
+  CHECK(drain(next.loop));
+  CHECK((timer.freed && watch.freed));
+}
