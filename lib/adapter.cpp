@@ -19,6 +19,7 @@ Adapter &Adapter::the_adapter = *new (memory) Adapter;
 
 // uv_run() may have ended for want of anything registered, and only the loop's thread can change that.
 void Adapter::added() noexcept {
+  if (waker_.inside() && reconciler_->closed_by_host()) waker_.leave();  // none of our phases follows
   waker_.if_loops_thread([this] {
     if (reconciler_ != nullptr) reconciler_->set_alive();
   });
@@ -120,7 +121,7 @@ bool Adapter::forget_closed_loop() noexcept {
 }
 
 int Adapter::drain(virt_uv_cb idle, void *opaque) noexcept {
-  if (state_.load(std::memory_order_acquire) != State::kAttached) return UV_ENOTCONN;
+  if (state_.load(std::memory_order_acquire) != State::kAttached || !waker_.has_loop()) return UV_ENOTCONN;
   if (const int err = drains_.add(idle, opaque)) return err;
   reconciler_->set_alive();
   waker_.wake();

@@ -27,6 +27,7 @@ class Adapter {
   void update_timeout(int id, int frequency) noexcept;
   int remove_timeout(int id) noexcept;
   uv_loop_t *loop() noexcept;
+  bool is_detaching() const noexcept { return state_.load(std::memory_order_acquire) == State::kDetaching; }
 
   // Any thread. Is this live timeout that very callback's and opaque's?
   bool has_timeout(int id, virEventTimeoutCallback cb, const void *opaque) noexcept;

@@ -39,10 +39,14 @@ bool is_zero(const char *from, const char *to) noexcept {
   return std::all_of(from, to, [](char byte) { return byte == 0; });
 }
 
+// No version's struct comes near a page: a larger size was never set, and following it would leave the caller's memory.
+constexpr std::size_t kLargestOptions = 4096;
+
 // A caller built against a later header passes a larger struct: fine, while it asks for nothing that is unknown here.
 int check_options(const virt_uv_options &options) noexcept {
   const auto *bytes = reinterpret_cast<const char *>(&options);
-  if (options.size < sizeof options || !is_zero(bytes + sizeof options, bytes + options.size)) {
+  if (options.size < sizeof options || options.size > kLargestOptions ||
+      !is_zero(bytes + sizeof options, bytes + options.size)) {
     virt_uv::log::error(
         "virt_uv_options: start from VIRT_UV_OPTIONS_INIT, and don't use what is newer than this library");
     return UV_EINVAL;
@@ -52,6 +56,11 @@ int check_options(const virt_uv_options &options) noexcept {
     return UV_EINVAL;
   }
   return 0;
+}
+
+// Of two counts that other threads raise meanwhile: a free may be counted before the remove that led to it.
+constexpr std::uint64_t difference(std::uint64_t more, std::uint64_t less) noexcept {
+  return more > less ? more - less : 0;
 }
 
 void apply_options(const virt_uv_options &options) noexcept {
@@ -71,7 +80,7 @@ int virt_uv_attach(uv_loop_t *loop, const virt_uv_options *options) {
 
   Adapter &adapter = Adapter::instance();
   const bool is_ours_already = adapter.loop() != nullptr;
-  if (is_ours_already && adapter.loop() != loop) return UV_EBUSY;
+  if (adapter.is_detaching() || (is_ours_already && adapter.loop() != loop)) return UV_EBUSY;
   apply_options(wanted);
   watch_for_fork();
   int err = virt_uv::check_libuv(loop);
@@ -104,16 +113,16 @@ void virt_uv_unref(void) {
 int virt_uv_get_stats(virt_uv_stats *ret) {
   if (ret == nullptr || ret->size < sizeof ret->size) return UV_EINVAL;
   const virt_uv::Counters &counters = virt_uv::counters;
-  // What was counted first is read last, so that no difference comes out negative.
+  // What was counted first is read last, so that a difference hardly ever comes out negative.
   virt_uv_stats stats = VIRT_UV_STATS_INIT;
   stats.frees = counters.frees.get();
   const std::uint64_t removed_watches = counters.removed_watches.get();
   const std::uint64_t removed_timeouts = counters.removed_timeouts.get();
   const std::uint64_t added_watches = counters.added_watches.get();
   const std::uint64_t added_timeouts = counters.added_timeouts.get();
-  stats.watches = added_watches - removed_watches;
-  stats.timeouts = added_timeouts - removed_timeouts;
-  stats.frees_pending = removed_watches + removed_timeouts - stats.frees;
+  stats.watches = difference(added_watches, removed_watches);
+  stats.timeouts = difference(added_timeouts, removed_timeouts);
+  stats.frees_pending = difference(removed_watches + removed_timeouts, stats.frees);
   stats.adds = added_watches + added_timeouts;
   stats.callbacks = counters.callbacks.get();
   stats.dropped = counters.dropped.get();

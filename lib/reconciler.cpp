@@ -62,7 +62,10 @@ int Reconciler::open(bool referenced) noexcept {
 }
 
 void Reconciler::close(virt_uv_cb closed, void *opaque) noexcept {
-  reconcile();  // what was removed so far is freed before `closed`
+  // What was removed so far is freed before `closed`, also what had been put off.
+  polls_.retry();
+  timeouts_.retry();
+  reconcile();
   closing_ = true;
   closed_ = closed;
   closed_opaque_ = opaque;

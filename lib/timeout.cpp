@@ -117,12 +117,14 @@ bool Timeouts::schedule(Timeout &timeout, int frequency) noexcept {
 // --- The loop's thread ---
 
 void Timeouts::reconcile() noexcept {
-  if (retry_due_ != kNever && milliseconds(uv_hrtime()) >= retry_due_) {
-    retry_due_ = kNever;
-    put_off_.consume([this](Timeout &timeout) { reconcile(timeout); });
-  }
+  if (retry_due_ != kNever && milliseconds(uv_hrtime()) >= retry_due_) retry();
   if (dirty_.empty()) return;
   dirty_.consume([this](Timeout &timeout) { reconcile(timeout); });
+}
+
+void Timeouts::retry() noexcept {
+  retry_due_ = kNever;
+  put_off_.consume([this](Timeout &timeout) { reconcile(timeout); });
 }
 
 void Timeouts::reconcile(Timeout &timeout) noexcept {
@@ -190,6 +192,7 @@ void Timeouts::run_list(std::uint64_t loop_now_ms, const bool &stopped) {
     Timeout &timeout = *list_[place];
     const std::uint64_t word = load(timeout);
     if (fires_in_every_iteration(word)) call(timeout, word, loop_now_ms);
+    if (stopped) return;  // the list was reconciled when the loop was given up: the timeout may have left it
     const bool stays = fires_in_every_iteration(load(timeout)) || !leave_list_unless_wanted(timeout);
     if (stays) ++place;  // else the last one has come to this place
   }

@@ -71,6 +71,8 @@ class Timeouts {
   // --- The loop's thread only ---
 
   void reconcile() noexcept;
+  // Looks again at what was put off, before its time.
+  void retry() noexcept;
 
   // Calls what is due. Stops early when `stopped` becomes true (the loop was given up in a callback).
   void run_due(std::uint64_t loop_now_ms, const bool &stopped);
