@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The README's C program is a program: it compiles without a warning against BUILD's library and prints what the README says.
+#
+#     readme-test.sh SOURCE BUILD
+set -euo pipefail
+source=$1 build=$2
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+sed -n '/^```c$/,/^```$/{/^```/!p}' "$source/README.md" >"$folder/program.c"
+read -ra flags < <(pkg-config --cflags --libs libuv libvirt)
+cc -std=gnu99 -Wall -Wextra -pedantic -Werror "$folder/program.c" -o "$folder/program" \
+  -I"$source/include" -L"$build/lib" -Wl,-rpath,"$build/lib" -lvirt-uv "${flags[@]}"
+
+# It stays, as its connection is open: so it is ended once it has printed.
+coproc program { exec stdbuf --output=L "$folder/program"; }
+# shellcheck disable=SC2154
+pid=$program_PID
+read -r -t 60 line <&"${program[0]}" || line='nothing within a minute'
+kill "$pid"
+printf 'It printed: %s\n' "$line"
+grep -qF "prints \`$line\`" "$source/README.md"
