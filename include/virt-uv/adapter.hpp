@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * virt-uv's own event loop in C++17, header-only over <virt-uv/virt-uv.h>.
+ *
+ *     uv_loop_t* loop = uv_default_loop();
+ *     virt_uv::Adapter adapter(loop);                    // throws std::system_error; before the first virConnectOpen
+ *     ... virConnectOpen, virConnectDomainEventRegisterAny, uv_run(loop, UV_RUN_DEFAULT) ...
+ *
+ * UvEventImpl is the library as an EventImpl, to register by name or to wrap in a decorator; Adapter is its stay on a
+ * loop. Neither holds anything itself: the state is the library's, one for the process.
+ */
+#ifndef VIRT_UV_ADAPTER_HPP
+#define VIRT_UV_ADAPTER_HPP
+
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include <virt-uv/virt-uv.h>
+#include <virt-uv/error.hpp>
+#include <virt-uv/event.hpp>
+
+namespace virt_uv {
+
+/* libvirt's events in a libuv loop. Register it, or a decorator that passes all calls on to it, with register_impl();
+ * attach it to a loop before that or after. Calls made while there is no loop are kept, and carried out by the next
+ * one. */
+class VIRT_UV_EXPORT UvEventImpl final : public EventImpl {
+ public:
+  /* Always the same object, which is never destroyed, as libvirt may call it until the process ends. Any thread. */
+  static UvEventImpl& instance() {
+    static UvEventImpl& the_one = *new UvEventImpl;
+    return the_one;
+  }
+
+  /* As virt_uv_attach(), which says the threads and errors too: makes `loop` (null: uv_default_loop()) the one that
+   * events come in. Where no event loop is registered with libvirt yet, this one then is. The loop stays the caller's.
+   */
+  void attach(uv_loop_t* loop, const virt_uv_options* options, std::error_code& error) noexcept {
+    const std::lock_guard<std::mutex> lock(detail::Registration::mutex);
+    const int result = virt_uv_attach(loop, options);
+    if (result == 0 && detail::Registration::impl == nullptr) detail::Registration::implied = this;
+    error = make_uv_error(result);
+  }
+
+  /* The same, and throws std::system_error of those errors. */
+  void attach(uv_loop_t* loop, const virt_uv_options* options = nullptr) {
+    std::error_code error;
+    attach(loop, options, error);
+    if (error) throw std::system_error(error, "virt_uv_attach");
+  }
+
+  /* As virt_uv_detach(), which says the threads and errors too: gives the loop back, which must turn until that is
+   * done. */
+  void detach(std::error_code& error) noexcept { error = make_uv_error(virt_uv_detach(nullptr, nullptr)); }
+
+  /* The same, and throws std::system_error of those errors. */
+  void detach() {
+    std::error_code error;
+    detach(error);
+    if (error) throw std::system_error(error, "virt_uv_detach");
+  }
+
+  /* Each is its namesake of the C API, which states threads, ownership and errors. */
+  int add_handle(int fd, int events, virEventHandleCallback cb, void* opaque, virFreeCallback ff) override {
+    return virt_uv_add_handle(fd, events, cb, opaque, ff);
+  }
+  void update_handle(int watch, int events) override { virt_uv_update_handle(watch, events); }
+  int remove_handle(int watch) override { return virt_uv_remove_handle(watch); }
+  int add_timeout(int frequency, virEventTimeoutCallback cb, void* opaque, virFreeCallback ff) override {
+    return virt_uv_add_timeout(frequency, cb, opaque, ff);
+  }
+  void update_timeout(int timer, int frequency) override { virt_uv_update_timeout(timer, frequency); }
+  int remove_timeout(int timer) override { return virt_uv_remove_timeout(timer); }
+
+ private:
+  UvEventImpl() = default;
+};
+
+namespace detail {
+
+template <typename Closure>
+void call_and_destroy(void* opaque) noexcept {
+  const std::unique_ptr<Closure> closure(static_cast<Closure*>(opaque));
+  guarded([&] { (*closure)(); });
+}
+
+/* Hands `fn` to virt_uv_detach or virt_uv_drain. Where it fails, `fn` is destroyed at once. */
+template <typename Fn>
+std::error_code call_later(int (*later)(virt_uv_cb, void*), Fn&& fn) {
+  using Closure = std::decay_t<Fn>;
+  static_assert(std::is_invocable_v<Closure&>, "call it as fn()");
+  auto closure = to_heap(std::forward<Fn>(fn));
+  const int result = later(call_and_destroy<Closure>, closure.get());
+  if (result == 0) closure.release();
+  return make_uv_error(result);
+}
+
+}  // namespace detail
+
+/* The stay of UvEventImpl on one loop: attached by the constructor, detached by the destructor. Move-only; a default
+ * one is attached to nothing.
+ *
+ * Threads: every member on the loop's thread. Ownership: the loop stays the caller's. As there is one stay for each
+ * process, so there should be one Adapter: a second on the same loop succeeds, and whichever goes first detaches. */
+class Adapter {
+ public:
+  Adapter() = default;
+
+  /* As UvEventImpl::attach; throws std::system_error of its errors. */
+  explicit Adapter(uv_loop_t* loop, const virt_uv_options* options = nullptr) {
+    UvEventImpl::instance().attach(loop, options);
+    attached_ = true;
+  }
+
+  /* The same, and sets `error` in place of throwing; then it is attached to nothing. */
+  Adapter(uv_loop_t* loop, const virt_uv_options* options, std::error_code& error) {
+    UvEventImpl::instance().attach(loop, options, error);
+    attached_ = !error;
+  }
+
+  Adapter(Adapter&& other) noexcept : attached_(std::exchange(other.attached_, false)) {}
+  Adapter& operator=(Adapter&& other) noexcept {
+    if (this != &other) {
+      give_up();
+      attached_ = std::exchange(other.attached_, false);
+    }
+    return *this;
+  }
+
+  /* Starts the detach. The loop must turn once more before uv_loop_close(); to learn when it is done, detach by name.
+   */
+  ~Adapter() { give_up(); }
+
+  explicit operator bool() const noexcept { return attached_; }
+
+  /* The loop, or null: attached to nothing, or the host has closed our handles. */
+  uv_loop_t* loop() const noexcept { return attached_ ? virt_uv_loop() : nullptr; }
+
+  /* Detaches now, and calls `done()` in the loop once no handle of ours is left on it; `done` is destroyed after that
+   * call, or at once on an error. Whatever the result, this object is attached to nothing then. Errors are those of
+   * virt_uv_detach(): UV_ENOTCONN, UV_EALREADY, UV_ECONNABORTED, UV_EPERM; and UV_EINVAL is thrown for an empty
+   * std::function or null pointer. */
+  template <typename Fn>
+  void detach(Fn&& done, std::error_code& error) {
+    error = attached_ ? detail::call_later(virt_uv_detach, std::forward<Fn>(done)) : make_uv_error(UV_ENOTCONN);
+    attached_ = false;
+  }
+
+  /* The same, and throws std::system_error of those errors. */
+  template <typename Fn>
+  void detach(Fn&& done) {
+    std::error_code error;
+    detach(std::forward<Fn>(done), error);
+    if (error) throw std::system_error(error, "virt_uv_detach");
+  }
+
+  /* Calls `idle()` in the loop, once, as soon as nothing is registered and nothing waits to be freed, as
+   * virt_uv_drain() does, which says more; `idle` is destroyed after that call, or at once on an error. Errors:
+   * UV_ENOTCONN, UV_ENOMEM, UV_EPERM; and UV_EINVAL is thrown as in detach. */
+  template <typename Fn>
+  void drain(Fn&& idle, std::error_code& error) {
+    error = attached_ ? detail::call_later(virt_uv_drain, std::forward<Fn>(idle)) : make_uv_error(UV_ENOTCONN);
+  }
+
+  /* The same, and throws std::system_error of those errors. */
+  template <typename Fn>
+  void drain(Fn&& idle) {
+    std::error_code error;
+    drain(std::forward<Fn>(idle), error);
+    if (error) throw std::system_error(error, "virt_uv_drain");
+  }
+
+ private:
+  /* What can go wrong here leaves nothing to detach: the host did it by another way. */
+  void give_up() noexcept {
+    if (std::exchange(attached_, false)) virt_uv_detach(nullptr, nullptr);
+  }
+
+  bool attached_ = false;
+};
+
+}  // namespace virt_uv
+
+#endif

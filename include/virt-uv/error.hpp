@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * libuv's error codes as std::error_code.
+ *
+ * virt-uv answers with negative libuv codes. In C++ they travel as std::error_code of uv_category(), whose value is the
+ * code itself, so `error.code().value() == UV_EBUSY` and `error.code() == std::errc::device_or_resource_busy` both
+ * hold.
+ */
+#ifndef VIRT_UV_ERROR_HPP
+#define VIRT_UV_ERROR_HPP
+
+#include <string>
+#include <system_error>
+
+#include <virt-uv/virt-uv.h>
+
+namespace virt_uv {
+
+namespace detail {
+
+class VIRT_UV_EXPORT UvCategory final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "libuv"; }
+
+  std::string message(int code) const override {
+    char text[256];
+    return uv_strerror_r(code, text, sizeof text);
+  }
+
+  /* libuv's codes are -errno, but for those it invented, which begin at UV_EAI_ADDRFAMILY and go down. */
+  std::error_condition default_error_condition(int code) const noexcept override {
+    const bool is_errno = code < 0 && code > UV_EAI_ADDRFAMILY;
+    return is_errno ? std::error_condition(-code, std::generic_category()) : std::error_condition(code, *this);
+  }
+};
+
+}  // namespace detail
+
+/* The category of libuv's codes: one object for the process. Any thread. */
+VIRT_UV_EXPORT inline const std::error_category& uv_category() noexcept {
+  static const detail::UvCategory category;
+  return category;
+}
+
+/* `code`: a libuv code (negative), or 0 for success. Any thread. */
+inline std::error_code make_uv_error(int code) noexcept { return {code, uv_category()}; }
+
+namespace detail {
+
+[[noreturn]] inline void throw_uv_error(int code, const char* advice) {
+  throw std::system_error(make_uv_error(code), advice);
+}
+
+}  // namespace detail
+
+}  // namespace virt_uv
+
+#endif

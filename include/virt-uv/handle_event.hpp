@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The four events of a watch as a mask of its own type: virEventHandleType's bits, which mix with no other int. To
+ * libvirt's ints and back it goes by static_cast only. */
+#ifndef VIRT_UV_HANDLE_EVENT_HPP
+#define VIRT_UV_HANDLE_EVENT_HPP
+
+#include <virt-uv/virt-uv.h>
+
+namespace virt_uv {
+
+enum class handle_event : int {
+  none = 0, /* registered but silent */
+  readable = VIR_EVENT_HANDLE_READABLE,
+  writable = VIR_EVENT_HANDLE_WRITABLE,
+  error = VIR_EVENT_HANDLE_ERROR,
+  hangup = VIR_EVENT_HANDLE_HANGUP
+};
+
+constexpr handle_event operator|(handle_event a, handle_event b) noexcept {
+  return static_cast<handle_event>(static_cast<int>(a) | static_cast<int>(b));
+}
+
+constexpr handle_event operator&(handle_event a, handle_event b) noexcept {
+  return static_cast<handle_event>(static_cast<int>(a) & static_cast<int>(b));
+}
+
+constexpr handle_event& operator|=(handle_event& a, handle_event b) noexcept { return a = a | b; }
+constexpr handle_event& operator&=(handle_event& a, handle_event b) noexcept { return a = a & b; }
+
+/* The other ones of the four. */
+constexpr handle_event operator~(handle_event a) noexcept {
+  constexpr int all =
+      VIR_EVENT_HANDLE_READABLE | VIR_EVENT_HANDLE_WRITABLE | VIR_EVENT_HANDLE_ERROR | VIR_EVENT_HANDLE_HANGUP;
+  return static_cast<handle_event>(~static_cast<int>(a) & all);
+}
+
+/* Is one of `wanted` among `events`? */
+constexpr bool has(handle_event events, handle_event wanted) noexcept {
+  return (events & wanted) != handle_event::none;
+}
+
+}  // namespace virt_uv
+
+#endif
