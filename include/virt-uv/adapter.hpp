@@ -27,9 +27,10 @@ namespace virt_uv {
 /* libvirt's events in a libuv loop. Register it, or a decorator that passes all calls on to it, with register_impl();
  * attach it to a loop before that or after. Calls made while there is no loop are kept, and carried out by the next
  * one. */
-class VIRT_UV_EXPORT UvEventImpl final : public EventImpl {
+class UvEventImpl final : public EventImpl {
  public:
-  /* Always the same object, which is never destroyed, as libvirt may call it until the process ends. Any thread. */
+  /* Always the same object, never destroyed, as libvirt may call it until the process ends. (A shared library that
+   * hides its symbols has one of its own, which stands for the same: it holds nothing.) Any thread. */
   static UvEventImpl& instance() {
     static UvEventImpl& the_one = *new UvEventImpl;
     return the_one;

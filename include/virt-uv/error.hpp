@@ -18,7 +18,7 @@ namespace virt_uv {
 
 namespace detail {
 
-class VIRT_UV_EXPORT UvCategory final : public std::error_category {
+class UvCategory final : public std::error_category {
  public:
   const char* name() const noexcept override { return "libuv"; }
 
@@ -37,7 +37,7 @@ class VIRT_UV_EXPORT UvCategory final : public std::error_category {
 }  // namespace detail
 
 /* The category of libuv's codes: one object for the process. Any thread. */
-VIRT_UV_EXPORT inline const std::error_category& uv_category() noexcept {
+inline const std::error_category& uv_category() noexcept {
   static const detail::UvCategory category;
   return category;
 }

@@ -45,7 +45,7 @@ void guarded(Call&& call) noexcept {
  *
  * Errors: an exception out of one of the six is logged, counted in virt_uv_stats, and answered with -1 where there is
  * an answer. */
-class VIRT_UV_EXPORT EventImpl {
+class EventImpl {
  public:
   virtual ~EventImpl() = default;
 
@@ -99,9 +99,9 @@ class VIRT_UV_EXPORT EventImpl {
 
 namespace detail {
 
-/* What libvirt's six functions lead to. Of default visibility, so that all modules of a process that include this
- * header share it; where they can't, registering by probe tells them apart. */
-struct VIRT_UV_EXPORT Registration {
+/* What libvirt's six functions lead to. Two modules of a process that hide their symbols have one each; it is the probe
+ * that tells them apart, not this. */
+struct Registration {
   /* Exactly one thread registers at a time; the functions that libvirt calls read `impl` without it. */
   static inline std::mutex mutex;
   static inline std::atomic<EventImpl*> impl{nullptr};

@@ -141,7 +141,6 @@ class PollEventImpl final : public virt_uv::EventImpl {
     lock.unlock();
     for (const auto& [ff, opaque] : removed) free_callback_opaque(ff, opaque);
   }
-
   const int wake_fd_;
   std::mutex mutex_;
   Table watches_, timers_;

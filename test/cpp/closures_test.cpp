@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Closures in the libuv loop: when they are called, and when destroyed. */
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <virt-uv/adapter.hpp>
+#include <virt-uv/event.hpp>
+
+#include "fixtures.hpp"
+#include "uv_loop.hpp"
+
+using virt_uv::handle_event;
+using virt_uv::Timeout;
+using virt_uv::Watch;
+
+namespace {
+
+/* A loop with the adapter on it. In the end it is drained, so that nothing passes from one test to the next. */
+class Attached {
+ public:
+  explicit Attached(const virt_uv_options* options = nullptr) : adapter_(loop_.get(), options) {}
+  ~Attached() {
+    bool idle = false;
+    adapter_.drain([&idle] { idle = true; });
+    loop_.run_until([&idle] { return idle; });
+  }
+  void run_until(const std::function<bool()>& done) { loop_.run_until(done); }
+
+  /* Two iterations: whatever was due has happened. */
+  void settle() {
+    loop_.turn();
+    loop_.turn();
+  }
+
+ private:
+  UvLoop loop_;
+  virt_uv::Adapter adapter_;
+};
+
+}  // namespace
+
+TEST_CASE("a watch's closure is called with its id and fd and the events") {
+  Attached attached;
+  const Pipe pipe;
+  int seen_id = 0, seen_fd = -1;
+  handle_event seen = handle_event::none;
+  const int id =
+      virt_uv::add_handle(pipe.reader(), handle_event::readable, [&](int watch, int fd, handle_event events) {
+        seen_id = watch, seen_fd = fd, seen = events;
+        pipe.empty();
+      });
+  CHECK(id >= 1);
+  attached.settle();
+  CHECK(seen_id == 0);
+  pipe.make_readable();
+  attached.run_until([&] { return seen_id != 0; });
+  CHECK(seen_id == id);
+  CHECK(seen_fd == pipe.reader());
+  CHECK(seen == handle_event::readable);
+  CHECK(virt_uv::remove_handle(id) == 0);
+  CHECK(virt_uv::remove_handle(id) == -1);
+}
+
+TEST_CASE("a timeout's closure is called with its id") {
+  Attached attached;
+  int seen = 0;
+  const int id = virt_uv::add_timeout(0, [&seen](int timer) { seen = timer; });
+  CHECK(id >= 1);
+  CHECK(seen == 0);
+  attached.run_until([&seen] { return seen != 0; });
+  CHECK(seen == id);
+  CHECK(virt_uv::remove_timeout(id) == 0);
+  CHECK(virt_uv::remove_timeout(id) == -1);
+}
+
+TEST_CASE("a closure may be a function or a std::function or move-only") {
+  Attached attached;
+  static int calls = 0;
+  calls = 0;
+  const Timeout function(
+      0, +[](int) { ++calls; });
+  const std::function<void(int)> copied = [](int) { ++calls; };
+  const Timeout std_function(0, copied);
+  const Timeout move_only(0, [count = std::make_unique<int>(1)](int) { calls += *count; });
+  attached.run_until([] { return calls >= 3; });
+  CHECK(calls == 3);
+}
+
+TEST_CASE("an empty function is refused when it is added") {
+  Attached attached;
+  CHECK(error_of([] { virt_uv::add_timeout(0, std::function<void(int)>()); }) == std::errc::invalid_argument);
+  void (*null)(int, int, handle_event) = nullptr;
+  const Pipe pipe;
+  CHECK(error_of([&] { virt_uv::add_handle(pipe.reader(), handle_event::readable, null); }) ==
+        std::errc::invalid_argument);
+  CHECK(stats().watches + stats().timeouts == 0);
+}
+
+TEST_CASE("a closure's state changes from call to call and stays with it") {
+  Attached attached;
+  int last = 0;
+  const Timeout timeout(0, [&last, calls = 0](int) mutable { last = ++calls; });
+  attached.run_until([&last] { return last == 3; });
+}
+
+TEST_CASE("a closure is destroyed once in the loop and not by the remove") {
+  Attached attached;
+  int destroyed = 0;
+  const int timer = virt_uv::add_timeout(-1, [counts = CountsDestruction(destroyed)](int) {});
+  attached.settle();
+  CHECK(destroyed == 0);
+  CHECK(virt_uv::remove_timeout(timer) == 0);
+  CHECK(destroyed == 0);
+  attached.run_until([&destroyed] { return destroyed > 0; });
+  attached.settle();
+  CHECK(destroyed == 1);
+}
+
+TEST_CASE("a closure that removes itself lives until it has returned") {
+  Attached attached;
+  int destroyed = 0, calls = 0, destroyed_inside = -1;
+  virt_uv::add_timeout(0, [&, counts = CountsDestruction(destroyed)](int timer) {
+    ++calls;
+    CHECK(virt_uv::remove_timeout(timer) == 0);
+    destroyed_inside = destroyed;
+  });
+  attached.run_until([&destroyed] { return destroyed > 0; });
+  attached.settle();
+  CHECK(calls == 1);
+  CHECK(destroyed_inside == 0);
+  CHECK(destroyed == 1);
+}
+
+TEST_CASE("a watch that is destroyed inside its own closure is legal") {
+  Attached attached;
+  const Pipe pipe;
+  int destroyed = 0, calls = 0;
+  std::optional<Watch> watch;
+  watch.emplace(pipe.reader(), handle_event::readable,
+                [&, counts = CountsDestruction(destroyed)](int, int, handle_event) {
+                  ++calls;
+                  watch.reset();
+                });
+  pipe.make_readable();
+  attached.run_until([&destroyed] { return destroyed > 0; });
+  attached.settle();
+  CHECK(calls == 1);
+  CHECK(destroyed == 1);
+}
+
+TEST_CASE("an add that fails destroys the closure once and says why") {
+  Attached attached;
+  int destroyed = 0;
+  int closed = -1;
+  {
+    const Pipe pipe;
+    closed = pipe.reader();
+  }
+  for (const int fd : {-1, closed}) {
+    destroyed = 0;
+    CHECK(error_of([&] {
+            virt_uv::add_handle(fd, handle_event::readable,
+                                [c = CountsDestruction(destroyed)](int, int, handle_event) {});
+          }) == std::errc::bad_file_descriptor);
+    CHECK(destroyed == 1);
+  }
+  attached.settle();
+  CHECK(destroyed == 1);
+}
+
+TEST_CASE("an exception out of a closure is logged with its words and counted and the closure stays") {
+  std::vector<std::string> lines;
+  virt_uv_options options = VIRT_UV_OPTIONS_INIT;
+  options.log = [](virt_uv_log_level, const char* message, void* opaque) {
+    static_cast<std::vector<std::string>*>(opaque)->emplace_back(message);
+  };
+  options.log_opaque = &lines;
+  const uint64_t before = stats().exceptions;
+  {
+    Attached attached(&options);
+    int calls = 0;
+    const Pipe pipe;
+    pipe.make_readable();
+    const Timeout timeout(0, [&calls](int) {
+      ++calls;
+      throw std::runtime_error("the teapot is empty");
+    });
+    const Watch watch(pipe.reader(), handle_event::readable, [&](int, int, handle_event) {
+      pipe.empty();
+      throw 42;
+    });
+    attached.run_until([&] { return calls == 2 && stats().exceptions == before + 3; });
+  }
+  int said = 0;
+  for (const std::string& line : lines) said += line.find("the teapot is empty") != std::string::npos;
+  CHECK(said == 2);
+}
+
+TEST_CASE("a closure removed by another's in the same iteration is not called") {
+  Attached attached;
+  const Pipe first, second;
+  int calls = 0;
+  Watch a, b;
+  const auto call_one = [&](Watch& other) {
+    return [&](int, int, handle_event) {
+      ++calls;
+      other.remove();
+    };
+  };
+  a = Watch(first.reader(), handle_event::readable, call_one(b));
+  b = Watch(second.reader(), handle_event::readable, call_one(a));
+  attached.settle();
+  first.make_readable();
+  second.make_readable();
+  attached.settle();
+  CHECK(calls >= 1);
+  CHECK(static_cast<bool>(a) != static_cast<bool>(b));
+}
+
+TEST_CASE("a closure removed by another thread is destroyed on the loop's thread") {
+  Attached attached;
+  std::thread::id destroyed_on;
+  struct NotesThread {
+    explicit NotesThread(std::thread::id& where) : where(&where) {}
+    NotesThread(NotesThread&& other) noexcept : where(std::exchange(other.where, nullptr)) {}
+    ~NotesThread() {
+      if (where != nullptr) *where = std::this_thread::get_id();
+    }
+    std::thread::id* where;
+  };
+  Timeout timeout(1, [notes = NotesThread(destroyed_on)](int) {});
+  std::thread other([&timeout] { timeout.remove(); });
+  attached.run_until([&destroyed_on] { return destroyed_on != std::thread::id(); });
+  other.join();
+  CHECK(destroyed_on == std::this_thread::get_id());
+}
+
+TEST_CASE("a closure may add and its own destruction may remove") {
+  Attached attached;
+  int inner_calls = 0;
+  Timeout outer(0, [&, inner = Timeout()](int) mutable {
+    if (!inner) inner = Timeout(0, [&inner_calls](int) { ++inner_calls; });
+  });
+  attached.run_until([&inner_calls] { return inner_calls == 2; });
+  outer.remove();
+  attached.run_until([] { return stats().timeouts + stats().frees_pending == 0; });
+}
+
+TEST_CASE("owners remove what they own and only once") {
+  Attached attached;
+  int destroyed = 0;
+  const auto closure = [&destroyed] { return [counts = CountsDestruction(destroyed)](int) {}; };
+  {
+    Timeout first(-1, closure());
+    const int id = first.id();
+    Timeout second(std::move(first));
+    CHECK(second.id() == id);
+    CHECK_FALSE(first);
+    CHECK(stats().timeouts == 1);
+    second = Timeout(-1, closure());
+    CHECK(second.id() != id);
+    CHECK(stats().timeouts == 1);
+  }
+  CHECK(stats().timeouts == 0);
+  attached.run_until([&destroyed] { return destroyed == 2; });
+}
+
+TEST_CASE("what is released is the caller's to remove") {
+  Attached attached;
+  int id = 0;
+  {
+    Timeout timeout(-1, [](int) {});
+    id = timeout.release();
+    CHECK_FALSE(timeout);
+  }
+  CHECK(stats().timeouts == 1);
+  CHECK(virt_uv::remove_timeout(id) == 0);
+}
+
+TEST_CASE("owners update what they own") {
+  Attached attached;
+  const Pipe pipe;
+  int readable = 0, ticks = 0;
+  Watch watch(pipe.reader(), handle_event::none, [&](int, int, handle_event) { ++readable; });
+  Timeout timeout(-1, [&ticks](int) { ++ticks; });
+  pipe.make_readable();
+  attached.settle();
+  CHECK(readable == 0);
+  CHECK(ticks == 0);
+  watch.update(handle_event::readable);
+  timeout.update(0);
+  attached.run_until([&] { return readable > 0 && ticks > 0; });
+  watch.update(handle_event::none);
+  timeout.update(-1);
+  const int readable_then = readable, ticks_then = ticks;
+  attached.settle();
+  CHECK(readable == readable_then);
+  CHECK(ticks == ticks_then);
+}
+
+TEST_CASE("owners of nothing do nothing") {
+  Attached attached;
+  Watch watch;
+  Timeout timeout;
+  watch.update(handle_event::readable);
+  timeout.update(0);
+  watch.remove();
+  timeout.remove();
+  CHECK(watch.id() == 0);
+  CHECK(timeout.release() == 0);
+  CHECK(stats().watches + stats().timeouts == 0);
+}
