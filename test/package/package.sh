@@ -1,0 +1,155 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The package as its users get it: installed to a place of its own, found by pkg-config alone; each program of doc/examples is
+# built against it, without a warning, and run. What happens to domains is done from outside, by virsh, to a private
+# libvirtd with libvirt's test driver.
+#
+#     package.sh MESON SOURCE_DIR BUILD_DIR SCRATCH_DIR VERSION
+
+set -u
+meson=$1 source=$2 build=$3 scratch=$4 version=$5
+export PATH="/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
+readonly limit_seconds=30
+
+fail() {
+  echo "package.sh: $*" >&2
+  exit 1
+}
+
+# --- the package ---------------------------------------------------------------------------------------------------
+
+install_package() {
+  root=$scratch/root
+  rm -rf "$root"
+  "$meson" install -C "$build" --no-rebuild --quiet --tags runtime,devel --destdir "$root" || fail "meson install failed"
+  local pc
+  pc=$(find "$root" -name virt-uv.pc)
+  [ -n "$pc" ] || fail "no virt-uv.pc was installed"
+  export PKG_CONFIG_PATH=${pc%/*} PKG_CONFIG_SYSROOT_DIR=$root
+  export LD_LIBRARY_PATH=${pc%/pkgconfig/*}
+}
+
+check_pkg_config() {
+  local found
+  found=$(pkg-config --modversion virt-uv) || fail "pkg-config doesn't find virt-uv"
+  [ "$found" = "$version" ] || fail "pkg-config says version $found and the project $version"
+  for needed in libuv libvirt; do
+    pkg-config --print-requires virt-uv | grep -q "^$needed" || fail "virt-uv.pc doesn't require $needed, whose headers ours include"
+  done
+}
+
+build_example() { # FILE
+  local name=${1##*/} flags
+  flags=$(pkg-config --cflags --libs virt-uv) || fail "pkg-config failed"
+  local compile="c++ -std=c++17"
+  [ "${name##*.}" = c ] && compile="cc -std=gnu99"
+  # shellcheck disable=SC2086 # flags are words
+  $compile -Wall -Wextra -Wpedantic -Werror "$1" -o "$scratch/$name.run" $flags || fail "$name doesn't build against the package"
+  ldd "$scratch/$name.run" | grep -q "$root.*/libvirt-uv\.so\.0 " || fail "$name doesn't run with the library that was installed"
+}
+
+# --- libvirtd ------------------------------------------------------------------------------------------------------
+
+# libvirtd keeps its state in /run/libvirt wherever its socket is: one at a time on a machine. An empty folder of drivers
+# leaves it the test driver, which is part of libvirt itself.
+start_libvirtd() {
+  exec {lock}>/tmp/virt-uv-libvirtd.lock
+  flock -w 300 "$lock" || fail "another test holds /tmp/virt-uv-libvirtd.lock"
+  folder=$(mktemp -d /tmp/virt-uv-package-XXXXXX)
+  trap stop_libvirtd EXIT
+  printf '%s\n' "unix_sock_dir = \"$folder\"" 'auth_unix_rw = "none"' "log_outputs = \"3:file:$folder/log\"" > "$folder/conf"
+  LD_LIBRARY_PATH='' LIBVIRT_DRIVER_DIR=$folder libvirtd -f "$folder/conf" -p "$folder/pid" {lock}>&- &
+  libvirtd=$!
+  uri="test+unix:///default?socket=$folder/libvirt-sock"
+  local end=$((SECONDS + limit_seconds))
+  until virsh_do uri 2> /dev/null; do
+    kill -0 "$libvirtd" || fail "libvirtd ended: $(cat "$folder/log")"
+    [ "$SECONDS" -lt "$end" ] || fail "libvirtd doesn't answer"
+    sleep 0.05
+  done
+}
+
+stop_libvirtd() {
+  kill "$libvirtd" 2> /dev/null
+  wait "$libvirtd"
+  rm -rf "$folder"
+}
+
+virsh_do() { LD_LIBRARY_PATH='' virsh -q -c "$uri" "$@" > /dev/null; }
+
+# --- the examples --------------------------------------------------------------------------------------------------
+
+# Starts a program; what it prints is read by expect, what is told to it goes to its stdin.
+start() { # PROGRAM ARGUMENTS...
+  echo "-- ${1##*/}"
+  coproc EXAMPLE { exec "$@" 2>&1; }
+  example=$EXAMPLE_PID
+  exec {from_example}<&"${EXAMPLE[0]}" {to_example}>&"${EXAMPLE[1]}"
+}
+
+# Reads its lines up to one that begins like this.
+expect() {
+  local line
+  while read -r -t "$limit_seconds" -u "$from_example" line; do
+    echo "   $line"
+    [[ $line == "$1"* ]] && return
+  done
+  fail "'$1' was never printed"
+}
+
+tell() { echo "$1" >&"$to_example"; }
+
+# Waits for its end: for the end of its output first, which has a limit.
+expect_success() {
+  local line
+  exec {to_example}>&-
+  while read -r -t "$limit_seconds" -u "$from_example" line; do echo "   $line"; done
+  [ $? -le 128 ] || { kill "$example"; fail "it doesn't end"; }
+  exec {from_example}<&-
+  wait "$example" || fail "it ended with status $?"
+}
+
+watch_domains() { # PROGRAM
+  start "$1" "$uri"
+  expect 'watching'
+  virsh_do suspend test || fail "virsh suspend failed"
+  expect 'test: suspended'
+  virsh_do resume test || fail "virsh resume failed"
+  expect 'test: resumed'
+  kill -INT "$example"
+  expect_success
+}
+
+run_domain_events_c() { watch_domains "$1"; }
+run_domain_events_cpp() { watch_domains "$1"; }
+
+run_stdin_and_events_cpp() {
+  start "$1" "$uri"
+  tell 'suspend test'
+  expect 'test: suspended'
+  virsh_do resume test || fail "virsh resume failed"
+  expect 'test: resumed'
+  tell 'dance'
+  expect 'say:'
+  expect_success
+}
+
+run_tracing_impl_cpp() {
+  start "$1"
+  expect 'timeout 1 every -1 ms'
+  expect 'the event came: domain test'
+  expect_success
+}
+
+install_package
+check_pkg_config
+start_libvirtd
+for file in "$source"/doc/examples/*.c "$source"/doc/examples/*.cpp; do
+  name=${file##*/}
+  run=run_${name//[^a-z]/_}
+  [ "$(type -t "$run")" = function ] || fail "no test runs $file: give it a $run here"
+  build_example "$file"
+  "$run" "$scratch/$name.run"
+done
+echo "package.sh: all examples built against the installed package and ran"
