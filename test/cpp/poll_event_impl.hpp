@@ -8,7 +8,6 @@
  * Frees run last, when no callback is on the stack. */
 #pragma once
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -29,7 +28,7 @@ class PollEventImpl final : public virt_uv::EventImpl {
   ~PollEventImpl() override { close(wake_fd_); }
 
   int add_handle(int fd, int events, virEventHandleCallback cb, void* opaque, virFreeCallback ff) override {
-    return cb == nullptr || fcntl(fd, F_GETFD) < 0 ? -1 : add(watches_, {events, fd, {}, cb, nullptr, opaque, ff});
+    return cb == nullptr ? -1 : add(watches_, {events, fd, {}, cb, nullptr, opaque, ff});
   }
   int add_timeout(int frequency, virEventTimeoutCallback cb, void* opaque, virFreeCallback ff) override {
     return cb == nullptr ? -1 : add(timers_, {frequency, -1, due_after(frequency), nullptr, cb, opaque, ff});

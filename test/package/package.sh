@@ -83,29 +83,37 @@ virsh_do() { LD_LIBRARY_PATH='' virsh -q -c "$uri" "$@" > /dev/null; }
 # Starts a program; what it prints is read by expect, what is told to it goes to its stdin.
 start() { # PROGRAM ARGUMENTS...
   echo "-- ${1##*/}"
-  coproc EXAMPLE { exec "$@" 2>&1; }
-  example=$EXAMPLE_PID
-  exec {from_example}<&"${EXAMPLE[0]}" {to_example}>&"${EXAMPLE[1]}"
+  rm -f "$scratch/stdin" "$scratch/stdout"
+  mkfifo "$scratch/stdin" "$scratch/stdout"
+  "$@" < "$scratch/stdin" > "$scratch/stdout" 2>&1 &
+  example=$!
+  exec {to_example}> "$scratch/stdin" {from_example}< "$scratch/stdout"
+}
+
+tell() { echo "$1" >&"$to_example"; }
+
+# Reads its next line, and shows it. False: there is no more.
+next_line() {
+  read -r -t "$limit_seconds" -u "$from_example" line
+  local status=$?
+  if [ "$status" -gt 128 ]; then
+    kill "$example"
+    fail "it says nothing more, and doesn't end"
+  fi
+  [ "$status" -eq 0 ] && echo "   $line"
 }
 
 # Reads its lines up to one that begins like this.
 expect() {
-  local line
-  while read -r -t "$limit_seconds" -u "$from_example" line; do
-    echo "   $line"
+  while next_line; do
     [[ $line == "$1"* ]] && return
   done
   fail "'$1' was never printed"
 }
 
-tell() { echo "$1" >&"$to_example"; }
-
-# Waits for its end: for the end of its output first, which has a limit.
 expect_success() {
-  local line
   exec {to_example}>&-
-  while read -r -t "$limit_seconds" -u "$from_example" line; do echo "   $line"; done
-  [ $? -le 128 ] || { kill "$example"; fail "it doesn't end"; }
+  while next_line; do :; done
   exec {from_example}<&-
   wait "$example" || fail "it ended with status $?"
 }
