@@ -13,6 +13,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <utility>
 
 #include <virt-uv/virt-uv.h>
 #include <virt-uv/error.hpp>
@@ -102,8 +103,9 @@ namespace detail {
 /* What libvirt's six functions lead to. Two modules of a process that hide their symbols have one each; it is the probe
  * that tells them apart, not this. */
 struct Registration {
-  /* Exactly one thread registers at a time; the functions that libvirt calls read `impl` without it. */
+  /* One thread registers at a time; the functions that libvirt calls read `impl` without it. */
   static inline std::mutex mutex;
+  /* Registered by name. */
   static inline std::atomic<EventImpl*> impl{nullptr};
   /* An implementation that an attach has proved to be registered, and that nobody has registered by name yet. */
   static inline EventImpl* implied = nullptr;
@@ -194,7 +196,7 @@ inline void register_impl(EventImpl& impl) {
   using detail::Registration;
   const std::lock_guard<std::mutex> lock(Registration::mutex);
   if (Registration::implied == &impl)
-    Registration::implied = nullptr;
+    Registration::impl = std::exchange(Registration::implied, nullptr);
   else
     detail::throw_unless_registered(Registration::claim(impl));
 }

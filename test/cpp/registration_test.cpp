@@ -245,6 +245,8 @@ TEST_CASE("the libuv implementation may be registered by name after it was attac
   CHECK(error_of([&] { register_impl(poll); }).value() == UV_EBUSY);
   CHECK_NOTHROW(register_impl(UvEventImpl::instance()));
   CHECK(error_of([] { register_impl(UvEventImpl::instance()); }).value() == UV_EBUSY);
+  UvEventImpl::instance().attach(loop.get());
+  CHECK(error_of([] { register_impl(UvEventImpl::instance()); }).value() == UV_EBUSY);
   UvEventImpl::instance().detach();
 }
 
