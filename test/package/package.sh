@@ -22,7 +22,8 @@ fail() {
 install_package() {
   root=$scratch/root
   rm -rf "$root"
-  "$meson" install -C "$build" --no-rebuild --quiet --tags runtime,devel --destdir "$root" || fail "meson install failed"
+  "$meson" install -C "$build" --no-rebuild --quiet --tags runtime,devel --destdir "$root" ||
+    fail "meson install failed: is everything built?"
   local pc
   pc=$(find "$root" -name virt-uv.pc)
   [ -n "$pc" ] || fail "no virt-uv.pc was installed"
