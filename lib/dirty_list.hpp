@@ -26,13 +26,14 @@ class DirtyList {
     std::uint32_t head = head_.load(std::memory_order_relaxed);
     do {
       slot.next = head;
+      // model: PUSH
     } while (!head_.compare_exchange_weak(head, index, std::memory_order_release, std::memory_order_relaxed));
   }
 
   // The loop's thread: calls fn(slot) for each slot, the first pushed first. What fn pushes waits for the next time.
   template <typename Fn>
   void consume(Fn &&fn) {
-    std::uint32_t index = reversed(head_.exchange(0, std::memory_order_acquire));
+    std::uint32_t index = reversed(head_.exchange(0, std::memory_order_acquire));  // model: TAKE_DIRTY
     while (index != 0) {
       Slot &slot = table_[index];
       index = slot.next;

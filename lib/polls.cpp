@@ -59,6 +59,7 @@ void Polls::reconcile(Watch &watch) noexcept {
     }
     next = word & ~kDirty;
     if (!covers(armed_of(word), wanted_of(word))) next = with_armed(next, wanted_of(word)) | kLoops;
+    // model: RECONCILE_SWAP
   } while (!watch.word.compare_exchange_weak(word, next, std::memory_order_acq_rel, std::memory_order_acquire));
   if (armed_of(next) != armed_of(word)) arm(watch, armed_of(next));
 }
@@ -135,6 +136,7 @@ void Polls::put_off(Watch &watch) noexcept {
   std::uint64_t next;
   do {
     next = with_armed(word, 0) | kDirty;
+    // model: PUT_OFF_SWAP
   } while (!watch.word.compare_exchange_weak(word, next, std::memory_order_acq_rel, std::memory_order_acquire));
   if ((word & kDirty) != 0) return;  // it was pushed meanwhile, and is looked at even sooner
   put_off_.push(watch);
@@ -157,7 +159,7 @@ void Polls::on_poll(uv_poll_t *poll, int status, int uv_events) {
   int events = uv_events;
   const bool exact = status == 0 && watch.kind != FdKind::kInspected && (uv_events & ~kReadWrite) == 0;
   if (__builtin_expect(!exact, 0)) events = self.true_events(watch, status, uv_events);
-  const std::uint64_t word = load(watch);
+  const std::uint64_t word = load(watch);  // model: DISPATCH
   events &= wanted_of(word);
   if (__builtin_expect(events != 0, 1))
     call(watch, word, events, poll->loop);
@@ -167,7 +169,7 @@ void Polls::on_poll(uv_poll_t *poll, int status, int uv_events) {
 
 int Polls::true_events(Watch &watch, int status, int uv_events) noexcept {
   counters.inspections.raise();
-  const std::uint64_t word = load(watch);
+  const std::uint64_t word = load(watch);  // model: REARM_LOAD
   if ((uv_events & UV_DISCONNECT) != 0) watch.kind = FdKind::kInspected;
   // A POLLERR has made libuv stop the handle (uv__poll_io); a tripwire that has tripped is to be taken out. What is
   // started again is what the word says is armed, not what is wanted by now: update() counts on it.
@@ -187,6 +189,7 @@ void Polls::settle(Watch &watch, int uv_events) noexcept {
       if ((uv_events & UV_PRIORITIZED) != 0) put_off(watch);
       return;
     }
+    // model: SETTLE_SWAP
   } while (!watch.word.compare_exchange_weak(word, with_armed(word, wanted_of(word)), std::memory_order_acq_rel,
                                              std::memory_order_acquire));
   counters.dropped.raise();
@@ -235,14 +238,14 @@ void Polls::on_closed(uv_handle_t *handle) {
   Watch &watch = *static_cast<Watch *>(handle->data);
   Polls &self = owner_of(reinterpret_cast<uv_poll_t *>(handle), watch);
   HandleCount &handles = self.handles_;
-  watch.has_poll = false;
-  self.watches_.give_back(watch);
-  handles.closed();  // last: it may be the end of *this
+  watch.has_poll = false;          // model: ON_CLOSED
+  self.watches_.give_back(watch);  // model: GIVE_CLOSED
+  handles.closed();                // last: it may be the end of *this
 }
 
 void Polls::give_up(bool on_loop) noexcept {
   always_ready_.clear();
-  put_off_.consume([this](Watch &watch) { watches_.dirty.push(watch); });
+  put_off_.consume([this](Watch &watch) { watches_.dirty.push(watch); });  // model: GIVE_UP_PUT_OFF
   retry_due_ = kNever;
   Lock lock(watches_.table.mutex());
   watches_.table.for_each([this, on_loop](Watch &watch) {
@@ -271,8 +274,9 @@ void Polls::make_dirty_again(Watch &watch) noexcept {
     }
     next = with_armed(word, 0) & ~kLoops;
     if (wanted_of(word) != 0) next |= kDirty;
+    // model: GIVE_UP_SWAP
   } while (!watch.word.compare_exchange_weak(word, next, std::memory_order_acq_rel, std::memory_order_acquire));
-  if ((next & ~word & kDirty) != 0) watches_.dirty.push(watch);
+  if ((next & ~word & kDirty) != 0) watches_.dirty.push(watch);  // model: GIVE_UP_PUSH
 }
 
 }  // namespace virt_uv

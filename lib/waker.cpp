@@ -25,7 +25,7 @@ bool Waker::inside() const noexcept {
 
 void Waker::wake() noexcept {
   if (inside()) return;
-  if (!sent_.exchange(true, std::memory_order_acq_rel)) send();
+  if (!sent_.exchange(true, std::memory_order_acq_rel)) send();  // model: WAKE_SENT
 }
 
 void Waker::send() noexcept {
@@ -37,7 +37,7 @@ void Waker::send() noexcept {
     if (closed_by_host)
       async_ = nullptr;
     else
-      uv_async_send(async_);
+      uv_async_send(async_);  // model: WAKE_SEND
   }
   if (closed_by_host)
     log::error(
@@ -47,12 +47,13 @@ void Waker::send() noexcept {
 }
 
 void Waker::acknowledge() noexcept {
+  // model: ACKNOWLEDGE
   if (sent_.load(std::memory_order_relaxed)) sent_.exchange(false, std::memory_order_acq_rel);
 }
 
 void Waker::open(uv_async_t *async) noexcept {
   Lock lock(mutex_);
-  async_ = async;
+  async_ = async;  // model: ATTACH
   loops_thread_.store(pthread_self(), std::memory_order_relaxed);
   sent_.store(false, std::memory_order_relaxed);
 }
@@ -60,7 +61,7 @@ void Waker::open(uv_async_t *async) noexcept {
 void Waker::close() noexcept {
   leave();
   Lock lock(mutex_);
-  async_ = nullptr;
+  async_ = nullptr;  // model: DETACH
 }
 
 }  // namespace virt_uv

@@ -53,6 +53,7 @@ int Watches::add(int fd, int events, virEventHandleCallback cb, void *opaque, vi
       const std::uint64_t free_word = watch->word.load(std::memory_order_relaxed);
       id = id_of(free_word);
       const std::uint64_t dirty_mark = wanted != 0 ? kDirty : 0;
+      // model: ADD_PUBLISH
       watch->word.store(with_wanted(free_word, wanted) | kLive | dirty_mark, std::memory_order_release);
     }
   }
@@ -76,6 +77,7 @@ bool Watches::update(int id, int events) noexcept {
     if (!is(word, id) || wanted_of(word) == wanted) return false;
     next = with_wanted(word, wanted);
     if (!covers(armed_of(word), wanted)) next |= kDirty;
+    // model: UPDATE_SWAP
   } while (!watch->word.compare_exchange_weak(word, next, std::memory_order_acq_rel, std::memory_order_acquire));
 
   const bool became_dirty = (next & ~word & kDirty) != 0;
@@ -94,10 +96,11 @@ Watch *Watches::remove(int id) noexcept {
     // Read before the swap: after it the slot may be another watch's at any moment.
     dup = watch->dup.load(std::memory_order_relaxed);
     next = (with_wanted(word, 0) & ~kLive) | kDirty;
+    // model: REMOVE_SWAP
   } while (!watch->word.compare_exchange_weak(word, next, std::memory_order_acq_rel, std::memory_order_acquire));
 
   counters.removed_watches.raise();
-  if ((word & kLoops) == 0) close(dup);
+  if ((word & kLoops) == 0) close(dup);  // model: REMOVE_CLOSE
   if ((word & kDirty) == 0) dirty.push(*watch);
   log::debug("watch {}: removed", id);
   return watch;
@@ -108,7 +111,7 @@ void Watches::run_frees() noexcept {
     if (watch.ff != nullptr) call_guarded([&watch] { watch.ff(watch.opaque); });
     counters.frees.raise();
     watch.freed = true;
-    give_back(watch);
+    give_back(watch);  // model: GIVE_FREED
   });
 }
 
