@@ -55,7 +55,8 @@ void Waker::open(uv_async_t *async) noexcept {
   Lock lock(mutex_);
   async_ = async;  // model: ATTACH
   loops_thread_.store(pthread_self(), std::memory_order_relaxed);
-  sent_.store(false, std::memory_order_relaxed);
+  // An exchange, as in acknowledge(): who found it sent before is taken after.
+  sent_.exchange(false, std::memory_order_acq_rel);
 }
 
 void Waker::close() noexcept {
