@@ -1,0 +1,688 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The protocol of a watch's life, as lib/ has it: two workers call add, update and remove, in any order and for as
+ * long as they like, on two slots with two generations each, while the loop's thread reconciles, dispatches, frees,
+ * and is given up and taken again (detach, attach). Callbacks, `ff`s and the host's own code call in on the loop's
+ * thread. Whatever the kernel or the clock decides may happen at any moment: an fd is ready, arming fails.
+ *
+ * Every label is a step that another thread can see, and every inline one that only its own thread can; the code names
+ * them ("model: UPDATE_SWAP"). What a thread does alone is part of the step before it. A loop around a compare-and-swap
+ * is one step, because what it stores depends on the word alone: when the swap succeeds, the word is what was read. A
+ * push on the dirty list is one step for the same reason, and an add because all before its last store is behind the
+ * mutex or not yet anybody else's.
+ *
+ * Memory is sequentially consistent here; that the code's weaker orders suffice is argued in doc/threads.md.
+ *
+ * What is checked, in every reachable state; spin names what it finds violated:
+ *
+ *     uncovered       a live watch's `wanted` is within `armed`, or it is dirty
+ *     lost_wake_up    the loop does not sleep with work to do and nobody about to wake it
+ *     ff_called       no callback after `ff`, and no `ff` twice; a slot is given back only after it
+ *     fd_closed       no fd is closed twice, or used when closed
+ *     fd_left_open    none is open once its slot has been given back and no call is under way
+ *     fd_polled       none is closed while libuv polls it
+ *     has_poll        no handle is initialised twice, no slot given back while libuv has its handle
+ *     invalid end     no deadlock
+ *
+ * Each BREAK_... takes one step out or apart; meson.build says what is found then.
+ */
+
+#ifndef WORKERS
+#define WORKERS 2
+#endif
+#ifndef GENERATIONS
+#define GENERATIONS 2 /* how often a slot is used */
+#endif
+
+#define NONE 0 /* indexes of slots start at 1, and so do registrations */
+
+/* A watch's word (lib/watch.hpp), with two events: enough for masks that overlap and masks that don't. */
+#define WANTED(word) ((word) & 3)
+#define ARMED(word) (((word) >> 2) & 3)
+#define DIRTY 16
+#define LOOPS 32
+#define LIVE 64
+#define GENERATION(word) ((word) >> 7)
+#define WITH_WANTED(word, events) (((word) & ~3) | (events))
+#define WITH_ARMED(word, events) (((word) & ~12) | ((events) << 2))
+#define COVERS(armed, wanted) (((wanted) & ~(armed)) == 0)
+#define IS_LIVE(word) (((word) & LIVE) != 0)
+#define IS(word, generation) (IS_LIVE(word) && GENERATION(word) == (generation))
+
+/* Every add gets a number of its own, which is its opaque and its duplicate fd too. */
+#define REGISTRATION(slot) (((slot) - 1) * GENERATIONS + GENERATION(word[slot]) + 1)
+
+/* --- The slot table: any thread --- */
+short word[3];
+byte next[3]; /* in the one list that a slot is in */
+byte dup[3];
+byte opaque[3];
+byte free_list = 1;
+bit mutex;  /* SlotTable::mutex() */
+byte dirty; /* the dirty list's head */
+
+/* --- The waker: any thread --- */
+bit sent;
+bit has_async = 1; /* Waker::async_ is set */
+bit async_pending;
+
+/* --- The loop's thread --- */
+bit inside;
+bit freed[3];
+byte to_free;
+byte put_off;
+bit idle; /* uv_idle_t is active: the loop does not sleep */
+bit asleep;
+
+/* --- libuv's handles --- */
+bit has_poll[3];
+bit closing[3];
+byte polled[3]; /* what uv_poll_start() was asked for; 0: stopped */
+byte polled_fd[3];
+
+/* --- What the properties speak of --- */
+bit fd_closed[2 * GENERATIONS + 1];
+bit ff_called[2 * GENERATIONS + 1];
+byte calling; /* workers within a call */
+/* None of these is ever 1. */
+bit uncovered;
+bit lost_wake_up;
+bit fd_left_open;
+bit fd_polled;
+
+#define IS_UNCOVERED(slot) \
+  (IS_LIVE(word[slot]) && !(word[slot] & DIRTY) && !COVERS(ARMED(word[slot]), WANTED(word[slot])))
+
+/* Live and carried by libuv, or free. */
+#define IS_SETTLED(slot) \
+  (IS_LIVE(word[slot]) -> (word[slot] & DIRTY) == 0 && polled[slot] == ARMED(word[slot]) : (word[slot] & DIRTY) == 0)
+
+#define HAS_WORK (dirty != NONE || to_free != NONE || !IS_SETTLED(1) || !IS_SETTLED(2))
+#define WILL_WAKE (async_pending || idle || put_off != NONE || closing[1] || closing[2])
+/* Its slot has been given back, and is used by nobody or by the next. */
+#define IS_LEFT_OPEN(slot) (freed[slot] && !has_poll[slot] && !fd_closed[opaque[slot]])
+#define IS_POLLED(slot, fd) (has_poll[slot] && !closing[slot] && polled_fd[slot] == (fd))
+
+active proctype properties() {
+end:
+  if
+  :: atomic { IS_UNCOVERED(1) || IS_UNCOVERED(2) -> uncovered = 1; assert(!uncovered) }
+  :: atomic { asleep && calling == 0 && HAS_WORK && !WILL_WAKE -> lost_wake_up = 1; assert(!lost_wake_up) }
+  :: atomic { calling == 0 && (IS_LEFT_OPEN(1) || IS_LEFT_OPEN(2)) -> fd_left_open = 1; assert(!fd_left_open) }
+  fi
+}
+
+/* --- Steps that any thread does alone --- */
+
+inline push(list, slot_) {
+  next[slot_] = list;
+  list = slot_
+}
+
+inline take_first(slot_, list) {
+  slot_ = list;
+  list = next[slot_];
+  next[slot_] = NONE
+}
+
+inline close_fd(fd_) {
+  assert(fd_ != NONE && !fd_closed[fd_]);
+  fd_polled = IS_POLLED(1, fd_) || IS_POLLED(2, fd_);
+  assert(!fd_polled);
+  fd_closed[fd_] = 1
+}
+
+/* uv_close() */
+inline close_poll(slot_) {
+  if
+  :: has_poll[slot_] && !closing[slot_] -> closing[slot_] = 1; polled[slot_] = 0
+  :: else
+  fi
+}
+
+/* Polls::release(); nobody else touches what the watch has on the loop, nor its fd once it is not live. */
+inline release(slot_) {
+  close_poll(slot_);
+  if
+#ifdef BREAK_RELEASE
+  :: (word[slot_] & LOOPS) -> close_fd(dup[slot_])
+#else
+  :: (word[slot_] & LOOPS) && dup[slot_] != NONE -> close_fd(dup[slot_]); dup[slot_] = NONE
+#endif
+  :: else
+  fi
+}
+
+/* --- A call of libvirt's --- */
+
+inline choose_mask() {
+  if
+  :: mask = 0
+  :: mask = 1
+  :: mask = 2
+  :: mask = 3
+  fi
+}
+
+/* Any id that was handed out, stale ones among them. */
+inline choose_id() {
+  if
+  :: slot = 1
+  :: slot = 2
+  fi;
+  do
+  :: generation < GENERATION(word[slot]) -> generation++
+  :: break
+  od
+}
+
+inline begin_call(on_loop) { calling = calling + !on_loop }
+
+inline end_call(on_loop) {
+  slot = NONE;
+  calling = calling - !on_loop;
+  goto RETURN
+}
+
+inline forget_choice() {
+  generation = 0;
+  mask = 0;
+  old = 0
+}
+
+inline wake(on_loop) {
+  if
+  :: on_loop && inside -> end_call(on_loop)
+  :: else -> goto WAKE_SENT
+  fi
+}
+
+/* Adapter::remove_handle(), after the push */
+inline release_inside(on_loop) {
+  if
+  :: removes && on_loop && inside -> release(slot)
+  :: else
+  fi;
+  removes = 0
+}
+
+/* Watches::update(): `old` is the word that it judges by. */
+inline update(on_loop) {
+  word[slot] = WITH_WANTED(word[slot], mask) | (COVERS(ARMED(old), mask) -> 0 : DIRTY);
+  if
+  :: !(old & DIRTY) && (word[slot] & DIRTY) -> forget_choice(); goto PUSH
+  :: else -> forget_choice(); end_call(on_loop)
+  fi
+}
+
+/* One call of libvirt's, by the loop's thread or by another; goes on at RETURN. */
+inline libvirt_calls(on_loop) {
+  if
+  :: atomic { /* ADD_PUBLISH */
+       begin_call(on_loop);
+       !mutex;
+       if
+       :: free_list == NONE -> end_call(on_loop)
+       :: else -> take_first(slot, free_list)
+       fi;
+       assert(!has_poll[slot]);
+       opaque[slot] = REGISTRATION(slot);
+       dup[slot] = opaque[slot];
+       freed[slot] = 0;
+       choose_mask();
+       word[slot] = word[slot] | LIVE | mask | (mask != 0 -> DIRTY : 0);
+       if
+       :: mask != 0 -> forget_choice(); goto PUSH
+       :: else -> forget_choice(); wake(on_loop)
+       fi
+     }
+  :: atomic { /* UPDATE_SWAP */
+       choose_id();
+       choose_mask();
+       old = word[slot];
+       if
+       :: !IS(old, generation) || WANTED(old) == mask -> forget_choice(); slot = NONE; goto RETURN
+       :: else -> begin_call(on_loop)
+       fi;
+#ifdef BREAK_UPDATE
+       goto UPDATE_LATE
+#else
+       update(on_loop)
+#endif
+     }
+  :: atomic { /* REMOVE_SWAP */
+       choose_id();
+       if
+       :: !IS(word[slot], generation) -> forget_choice(); slot = NONE; goto RETURN
+       :: else -> begin_call(on_loop)
+       fi;
+       removes = 1;
+       pushes = !(word[slot] & DIRTY);
+#ifdef BREAK_REMOVE
+       pushes = 1;
+#endif
+       fd = (word[slot] & LOOPS -> NONE : dup[slot]);
+       word[slot] = (WITH_WANTED(word[slot], 0) & ~LIVE) | DIRTY;
+       forget_choice();
+       if
+       :: fd != NONE -> goto REMOVE_CLOSE
+       :: fd == NONE && pushes -> pushes = 0; goto PUSH
+       :: else -> release_inside(on_loop); wake(on_loop)
+       fi
+     }
+  fi;
+#ifdef BREAK_UPDATE
+UPDATE_LATE:
+  atomic { update(on_loop) }
+#endif
+REMOVE_CLOSE:
+  atomic {
+#ifdef BREAK_DUP
+    fd = dup[slot];
+#endif
+    close_fd(fd);
+    fd = NONE;
+    if
+    :: pushes -> pushes = 0; goto PUSH
+    :: else -> release_inside(on_loop); wake(on_loop)
+    fi
+  }
+PUSH:
+  atomic {
+    push(dirty, slot);
+    release_inside(on_loop);
+    wake(on_loop)
+  }
+WAKE_SENT:
+  atomic {
+    if
+    :: sent -> end_call(on_loop)
+    :: else -> sent = 1
+    fi
+  }
+WAKE_SEND:
+  atomic {
+    if
+    :: has_async -> async_pending = 1
+    :: else
+    fi;
+    end_call(on_loop)
+  }
+}
+
+active [WORKERS] proctype worker() {
+  byte slot, generation, mask, fd;
+  short old;
+  bit pushes, removes;
+
+RETURN:
+  do
+  :: libvirt_calls(false)
+  :: break
+  od
+}
+
+/* --- The loop's thread --- */
+
+/* SlotTable::give(), with the mutex. */
+inline give(slot_) {
+  assert(!has_poll[slot_]);
+  assert(ff_called[opaque[slot_]]);
+  word[slot_] = (GENERATION(word[slot_]) + 1) << 7;
+  if
+  :: GENERATION(word[slot_]) < GENERATIONS -> push(free_list, slot_)
+  :: else
+  fi
+}
+
+mtype = { HOST, CALLBACK, FREE };     /* from where a call comes in */
+mtype = { RECONCILE, SETTLE, REARM }; /* what a watch is armed for */
+/* what is reconciled or freed in */
+mtype = { RETRY, TIMER, PREPARE, CHECK, CHECKED, DETACHING, CLOSED };
+
+inline enter(phase_) {
+  inside = 1;
+  phase = phase_
+}
+
+inline leave() { inside = 0 }
+
+/* uv_run() begins an iteration. A retry may be due whenever something was put off. */
+inline begin_iteration() {
+  if
+  :: put_off != NONE -> enter(RETRY); list = put_off; put_off = NONE; take_first(watch, list); goto RECONCILE_SWAP
+  :: true -> enter(PREPARE); goto ACKNOWLEDGE
+  fi
+}
+
+/* A callback, an `ff` or code of the host's runs, and may call in. */
+inline call_out(caller_) {
+  caller = caller_;
+  goto CALLED
+}
+
+inline next_free() {
+  if
+  :: frees != NONE ->
+     take_first(freeing, frees);
+     assert(!ff_called[opaque[freeing]]);
+     ff_called[opaque[freeing]] = 1;
+#ifdef BREAK_LOCK
+     !mutex -> mutex = 1;
+#endif
+     call_out(FREE)
+  :: frees == NONE && phase == CLOSED -> goto ATTACH
+  :: frees == NONE && phase != CLOSED && detached -> goto ON_CLOSED
+  :: frees == NONE && phase != CLOSED && !detached -> phase = CHECKED; goto ACKNOWLEDGE
+  fi
+}
+
+inline run_frees() {
+  frees = to_free;
+  to_free = NONE;
+  next_free()
+}
+
+inline reconciled() {
+  watch = NONE;
+  why = 0;
+#ifndef BREAK_IDLE
+  idle = (to_free != NONE);
+#endif
+  if
+  :: phase == RETRY -> phase = TIMER; goto ACKNOWLEDGE
+  :: phase == TIMER -> leave(); enter(PREPARE); goto ACKNOWLEDGE
+  :: phase == PREPARE ->
+#ifndef BREAK_LEAVE
+     leave();
+#endif
+     call_out(HOST)
+  :: phase == CHECK -> run_frees()
+  :: phase == CHECKED -> leave(); goto ON_CLOSED
+  :: phase == DETACHING -> phase = phase_of_call; phase_of_call = 0; goto DETACH
+  fi
+}
+
+inline next_dirty() {
+  if
+  :: list == NONE -> reconciled()
+  :: else -> take_first(watch, list); goto RECONCILE_SWAP
+  fi
+}
+
+inline armed() {
+  arms = 0;
+  if
+  :: why == RECONCILE -> next_dirty()
+  :: why == SETTLE -> why = 0; watch = NONE; goto POLL
+  :: why == REARM -> why = 0; goto DISPATCH
+  fi
+}
+
+/* Polls::arm(): uv_poll_init() where need be, uv_poll_start(). */
+inline arm(why_) {
+  why = why_;
+  if
+  :: goto PUT_OFF_SWAP /* no memory, no room in the kernel */
+  :: true
+  fi;
+  assert(!closing[watch]);
+  assert(!fd_closed[dup[watch]]);
+  if
+  :: !has_poll[watch] -> has_poll[watch] = 1; polled_fd[watch] = dup[watch]
+  :: else
+  fi;
+  assert(polled_fd[watch] == dup[watch]);
+  polled[watch] = arms;
+  armed()
+}
+
+/* on_poll(), when the bits are known. */
+inline dispatch() {
+  if
+  :: (events & WANTED(word[watch])) == 0 -> events = 0; goto SETTLE_SWAP
+  :: else -> events = 0
+  fi;
+  assert(!ff_called[opaque[watch]]);
+  call_out(CALLBACK)
+}
+
+active proctype the_loop() {
+  byte slot, generation, mask, fd; /* of a call that comes in */
+  short old;
+  bit pushes, removes;
+  mtype caller, phase, phase_of_call, why;
+  byte watch, events, arms;  /* at hand */
+  byte list, frees, freeing; /* taken, and not yet done */
+  bit detached;
+
+  atomic { begin_iteration() }
+
+  /* --- Reconciler::reconcile() --- */
+ACKNOWLEDGE:
+#ifndef BREAK_SENT
+  sent = 0;
+#endif
+TAKE_DIRTY:
+  atomic {
+    list = dirty;
+    dirty = NONE;
+    next_dirty()
+  }
+RECONCILE_SWAP:
+  atomic {
+    if
+    :: !IS_LIVE(word[watch]) -> release(watch); push(to_free, watch); next_dirty()
+    :: else
+    fi;
+    arms = (COVERS(ARMED(word[watch]), WANTED(word[watch])) -> 0 : WANTED(word[watch]));
+    word[watch] = word[watch] & ~DIRTY;
+    if
+    :: arms == 0 -> next_dirty()
+    :: else
+    fi;
+#ifdef BREAK_LOOPS
+    word[watch] = WITH_ARMED(word[watch], arms);
+#else
+    word[watch] = WITH_ARMED(word[watch], arms) | LOOPS;
+#endif
+    arm(RECONCILE)
+  }
+
+  /* --- Polls::put_off() --- */
+PUT_OFF_SWAP:
+  atomic {
+    polled[watch] = 0;
+    if
+#ifndef BREAK_PUT_OFF
+    :: word[watch] & DIRTY
+#endif
+    :: else -> push(put_off, watch)
+    fi;
+    word[watch] = WITH_ARMED(word[watch], 0) | DIRTY;
+    armed()
+  }
+
+  /* --- uv__io_poll() --- */
+SLEEP:
+  asleep = 1;
+end_poll:
+POLL:
+  atomic {
+    if
+    :: async_pending -> asleep = 0; async_pending = 0; goto POLL
+    :: idle || put_off != NONE || closing[1] || closing[2] || !asleep ->
+       asleep = 0;
+       if
+       :: detached -> goto ON_CLOSED
+       :: else -> enter(CHECK); goto ACKNOWLEDGE
+       fi
+    :: polled[1] -> watch = 1
+    :: polled[2] -> watch = 2
+    fi;
+    asleep = 0;
+    inside = 1;
+    if
+    :: events = polled[watch]
+    :: polled[watch] == 3 -> events = 1
+    :: polled[watch] == 3 -> events = 2
+    fi;
+    if
+    :: dispatch()
+    :: polled[watch] = 0; goto REARM_LOAD /* an error status: libuv has stopped it */
+    fi
+  }
+
+  /* --- Polls::true_events() --- */
+REARM_LOAD:
+  atomic {
+    if
+    :: !IS_LIVE(word[watch]) || ARMED(word[watch]) == 0 -> goto DISPATCH
+    :: else
+    fi;
+#ifdef BREAK_REARM
+    arms = WANTED(word[watch]);
+#else
+    arms = ARMED(word[watch]);
+#endif
+    arm(REARM)
+  }
+DISPATCH:
+  atomic { dispatch() }
+
+  /* --- Polls::settle() --- */
+SETTLE_SWAP:
+#ifdef BREAK_SETTLE
+  atomic { old = word[watch]; goto SETTLE_STORE }
+SETTLE_STORE:
+#endif
+  atomic {
+#ifndef BREAK_SETTLE
+    old = word[watch];
+#endif
+    if
+    :: !IS_LIVE(old) -> old = 0; watch = NONE; goto POLL
+    :: IS_LIVE(old) && ARMED(old) == WANTED(old) -> old = 0; watch = NONE; goto POLL
+    :: IS_LIVE(old) && ARMED(old) == WANTED(old) -> old = 0; why = SETTLE; goto PUT_OFF_SWAP
+    :: else
+    fi;
+    arms = WANTED(old);
+    old = 0;
+    word[watch] = WITH_ARMED(word[watch], arms);
+    if
+    :: arms == 0 -> polled[watch] = 0; watch = NONE; goto POLL
+    :: else -> arm(SETTLE)
+    fi
+  }
+
+  /* --- uv__run_closing_handles() --- */
+ON_CLOSED:
+  atomic {
+    if
+    :: closing[1] -> watch = 1
+    :: closing[2] -> watch = 2
+    :: !closing[1] && !closing[2] && detached -> phase = CLOSED; run_frees()
+    :: !closing[1] && !closing[2] && !detached -> begin_iteration()
+    fi;
+    has_poll[watch] = 0;
+    closing[watch] = 0;
+    polled_fd[watch] = NONE;
+    if
+    :: freed[watch] -> goto GIVE_CLOSED
+    :: else -> watch = NONE; goto ON_CLOSED
+    fi
+  }
+GIVE_CLOSED:
+  atomic { !mutex -> give(watch); watch = NONE; goto ON_CLOSED }
+
+  /* --- Watches::run_frees(), after `ff` --- */
+GIVE_FREED:
+  atomic {
+#ifdef BREAK_LOCK
+    mutex = 0;
+#endif
+    !mutex;
+    freed[freeing] = 1;
+    if
+#ifndef BREAK_GIVE_BACK
+    :: has_poll[freeing]
+#endif
+    :: else -> give(freeing)
+    fi;
+    freeing = NONE;
+    next_free()
+  }
+
+  /* --- Calls that come in on the loop's thread --- */
+CALLED:
+  if
+  :: atomic { !detached -> phase_of_call = phase; phase = DETACHING; goto ACKNOWLEDGE }
+  :: goto RETURN
+  :: libvirt_calls(true)
+  fi;
+RETURN:
+  atomic {
+    if
+    :: caller == HOST && detached -> caller = 0; goto ON_CLOSED
+    :: caller == HOST && !detached -> caller = 0; phase = 0; goto SLEEP
+    :: caller == CALLBACK -> caller = 0; watch = NONE; goto POLL
+    :: caller == FREE -> caller = 0; goto GIVE_FREED
+    fi
+  }
+
+  /* --- Adapter::detach() --- */
+DETACH:
+  atomic {
+    detached = 1;
+    leave();
+    has_async = 0;
+    async_pending = 0;
+    idle = 0
+  }
+GIVE_UP_PUT_OFF:
+  atomic {
+    if
+#ifdef BREAK_GIVE_UP_PUT_OFF
+    :: put_off != NONE -> put_off = NONE; goto GIVE_UP_PUT_OFF
+#else
+    :: put_off != NONE -> take_first(watch, put_off); push(dirty, watch); goto GIVE_UP_PUT_OFF
+#endif
+    :: else -> !mutex -> mutex = 1; watch = 1
+    fi
+  }
+GIVE_UP_SWAP:
+  atomic {
+#ifndef BREAK_GIVE_UP
+    close_poll(watch);
+#endif
+    if
+    :: !IS_LIVE(word[watch]) -> release(watch); goto GIVEN_UP
+    :: else
+    fi;
+    pushes = (WANTED(word[watch]) != 0 && !(word[watch] & DIRTY));
+    word[watch] = (WITH_ARMED(word[watch], 0) & ~LOOPS) | (pushes -> DIRTY : 0);
+    if
+    :: pushes -> pushes = 0; goto GIVE_UP_PUSH
+    :: else -> goto GIVEN_UP
+    fi
+  }
+GIVE_UP_PUSH:
+  push(dirty, watch);
+GIVEN_UP:
+  atomic {
+    close_poll(watch);
+    if
+    :: watch == 1 -> watch = 2; goto GIVE_UP_SWAP
+    :: else -> watch = NONE; mutex = 0; goto RETURN
+    fi
+  }
+
+  /* --- Adapter::attach() --- */
+ATTACH:
+  atomic {
+    detached = 0;
+    has_async = 1;
+    sent = 0;
+    begin_iteration()
+  }
+}
