@@ -123,7 +123,7 @@ void Reconciler::on_prepare(uv_prepare_t *prepare) {
 
 void Reconciler::on_check(uv_check_t *check) {
   Reconciler &self = self_of(check);
-  if (self.has_work()) {
+  if (self.has_work()) {  // model: CHECK_FOR_WORK
     self.waker_.enter_phase();
     self.reconcile();
     self.run_frees();

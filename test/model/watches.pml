@@ -338,7 +338,7 @@ inline give(slot_) {
 mtype = { HOST, CALLBACK, FREE };     /* from where a call comes in */
 mtype = { RECONCILE, SETTLE, REARM }; /* what a watch is armed for */
 /* what is reconciled or freed in */
-mtype = { RETRY, TIMER, PREPARE, CHECK, CHECKED, DETACHING, CLOSED };
+mtype = { RETRY, TIMER, PREPARE, CHECK, CHECKED, DETACH_RETRY, DETACHING, CLOSED };
 
 inline enter(phase_) {
   inside = 1;
@@ -347,10 +347,18 @@ inline enter(phase_) {
 
 inline leave() { inside = 0 }
 
+/* Polls::retry(), with something put off */
+inline retry() {
+  list = put_off;
+  put_off = NONE;
+  take_first(watch, list);
+  goto RECONCILE_SWAP
+}
+
 /* uv_run() begins an iteration. A retry may be due whenever something was put off. */
 inline begin_iteration() {
   if
-  :: put_off != NONE -> enter(RETRY); list = put_off; put_off = NONE; take_first(watch, list); goto RECONCILE_SWAP
+  :: put_off != NONE -> enter(RETRY); retry()
   :: true -> enter(PREPARE); goto ACKNOWLEDGE
   fi
 }
@@ -399,6 +407,7 @@ inline reconciled() {
      call_out(HOST)
   :: phase == CHECK -> run_frees()
   :: phase == CHECKED -> leave(); goto ON_CLOSED
+  :: phase == DETACH_RETRY -> phase = DETACHING; goto ACKNOWLEDGE
   :: phase == DETACHING -> phase = phase_of_call; phase_of_call = 0; goto DETACH
   fi
 }
@@ -460,13 +469,20 @@ active proctype the_loop() {
 
   /* --- Reconciler::reconcile() --- */
 ACKNOWLEDGE:
-#ifndef BREAK_SENT
+#if !defined(BREAK_SENT) && !defined(BREAK_ACKNOWLEDGE)
   sent = 0;
 #endif
 TAKE_DIRTY:
   atomic {
     list = dirty;
     dirty = NONE;
+#ifdef BREAK_ACKNOWLEDGE
+    goto ACKNOWLEDGE_LATE
+  }
+ACKNOWLEDGE_LATE:
+  atomic {
+    sent = 0;
+#endif
     next_dirty()
   }
 RECONCILE_SWAP:
@@ -515,7 +531,7 @@ POLL:
        asleep = 0;
        if
        :: detached -> goto ON_CLOSED
-       :: else -> enter(CHECK); goto ACKNOWLEDGE
+       :: else -> goto CHECK_FOR_WORK
        fi
     :: polled[1] -> watch = 1
     :: polled[2] -> watch = 2
@@ -530,6 +546,15 @@ POLL:
     if
     :: dispatch()
     :: polled[watch] = 0; goto REARM_LOAD /* an error status: libuv has stopped it */
+    fi
+  }
+
+  /* --- Reconciler::on_check() --- */
+CHECK_FOR_WORK:
+  atomic {
+    if
+    :: dirty != NONE || to_free != NONE -> enter(CHECK); goto ACKNOWLEDGE
+    :: else -> leave(); goto ON_CLOSED
     fi
   }
 
@@ -616,7 +641,13 @@ GIVE_FREED:
   /* --- Calls that come in on the loop's thread --- */
 CALLED:
   if
-  :: atomic { !detached -> phase_of_call = phase; phase = DETACHING; goto ACKNOWLEDGE }
+  :: atomic { /* Reconciler::close() */
+       !detached -> phase_of_call = phase;
+       if
+       :: put_off != NONE -> phase = DETACH_RETRY; retry()
+       :: else -> phase = DETACHING; goto ACKNOWLEDGE
+       fi
+     }
   :: goto RETURN
   :: libvirt_calls(true)
   fi;
