@@ -20,8 +20,8 @@ const char *file_of(void *address) noexcept {
 }
 
 int not_supported(const char *reason) noexcept {
-  log::error("cannot drive this libuv: {}. Built with libuv {}, found {} in {}", reason, UV_VERSION_HEX >> 16,
-             uv_version_string(), file_of(reinterpret_cast<void *>(&uv_version)));
+  log::error("cannot drive this libuv: {}. Built with libuv {}.{}.{}, found {} in {}", reason, UV_VERSION_MAJOR,
+             UV_VERSION_MINOR, UV_VERSION_PATCH, uv_version_string(), file_of(reinterpret_cast<void *>(&uv_version)));
   return UV_ENOTSUP;
 }
 
@@ -49,8 +49,9 @@ int check_libuv(const uv_loop_t *loop) noexcept {
   uv_loop_close(&ours);
   void *const found = reinterpret_cast<void *>(loop->wq_async.async_cb);
   if (found == expected) return 0;
-  log::error("cannot drive this loop: it was made by the libuv in {}, but uv_* is libuv {} in {}", file_of(found),
-             uv_version_string(), file_of(expected));
+  log::error("cannot drive this loop: it was made by the libuv in {}, but uv_* is libuv {} in {} (built with {}.{}.{})",
+             file_of(found), uv_version_string(), file_of(expected), UV_VERSION_MAJOR, UV_VERSION_MINOR,
+             UV_VERSION_PATCH);
   return UV_ENOTSUP;
 }
 
