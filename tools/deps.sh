@@ -17,7 +17,7 @@ build=(g++ libc6-dev meson ninja-build pkg-config
 test=("${build[@]}" catch2 clang libclang-rt-14-dev valgrind spin python3
       libvirt-daemon libvirt-clients libvirt-glib-1.0-dev libglib2.0-dev
       python3-libvirt strace
-      luajit lua-luv
+      luajit lua-luv chromium=/usr/bin/chromium make
       nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)
 
 die() {

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A page that lists the domains of any number of libvirt connections and follows them live. One process, one loop:
+// libvirt's events, HTTP, and the stream of server-sent events to each browser.
+//
+//     node server.js [--port N] URI...
+//
+// What a browser shows is what libvirt says: a button asks libvirt, and the row changes when the event comes, also for
+// what somebody else did. A connection that dies is shown so, and is opened again.
+'use strict';
+
+const fs = require('fs');
+const http = require('http');
+const path = require('path');
+const virtUv = require('virt-uv');
+const { Connection } = require('./libvirt.js');
+
+const RETRY_MS = 2000;
+const ACTIONS = new Set(['start', 'suspend', 'resume']);
+const KEEP_ALIVE = { interval: 5, count: 3 };
+
+/** One URI: its state as the page shows it, kept true by events. `changed` is called after each change. */
+class Host {
+  domains = [];
+  status = 'connecting';
+  #connection = null;
+  #connecting = null;
+  #retry = null;
+  #stopped = false;
+
+  constructor(uri, changed) {
+    this.uri = uri;
+    this.changed = changed;
+  }
+
+  get view() {
+    return { uri: this.uri, status: this.status, domains: this.domains };
+  }
+
+  connect() {
+    this.#connecting = this.#open();
+  }
+
+  async #open() {
+    try {
+      this.#connection = await Connection.open(this.uri, { keepAlive: KEEP_ALIVE });
+      this.#connection.on('lifecycle', () => this.#refresh());
+      this.#connection.on('closed', () => this.#lost());
+      this.status = 'connected';
+      await this.#refresh();
+    } catch (error) {
+      this.#show(error.message, []);
+      this.#retryLater();
+    }
+  }
+
+  /** Asks libvirt; that it was done shows by the event. */
+  async act(action, name) {
+    if (!this.#connection) throw new Error(`${this.uri} is not connected`);
+    await this.#connection[action](name);
+  }
+
+  async stop() {
+    this.#stopped = true;
+    clearTimeout(this.#retry);
+    await this.#connecting;
+    const connection = this.#connection;
+    this.#connection = null;
+    await connection?.close();
+  }
+
+  async #refresh() {
+    try {
+      this.#show(this.status, (await this.#connection?.domains()) ?? []);
+    } catch {
+      // The connection is gone; 'closed' comes, or came, for it.
+    }
+  }
+
+  async #lost() {
+    const connection = this.#connection;
+    this.#connection = null;
+    this.#show('connection lost', []);
+    this.#retryLater();
+    await connection?.close();
+  }
+
+  #show(status, domains) {
+    this.status = status;
+    this.domains = domains;
+    this.changed(this);
+  }
+
+  #retryLater() {
+    if (!this.#stopped) this.#retry = setTimeout(() => this.connect(), RETRY_MS);
+  }
+}
+
+class Dashboard {
+  #browsers = new Set();
+  #page = fs.readFileSync(path.join(__dirname, 'index.html'));
+
+  constructor(uris) {
+    this.hosts = uris.map((uri) => new Host(uri, (host) => this.#publish(host)));
+    this.server = http.createServer((request, response) => this.#serve(request, response));
+  }
+
+  async start(port) {
+    virtUv.attach({ slowCallbackMs: 50 });
+    await new Promise((resolve, reject) => this.server.once('error', reject).listen(port, '127.0.0.1', resolve));
+    this.hosts.forEach((host) => host.connect());
+    return `http://127.0.0.1:${this.server.address().port}/`;
+  }
+
+  async stop() {
+    for (const browser of this.#browsers) browser.end();
+    this.server.close();
+    await Promise.all(this.hosts.map((host) => host.stop()));
+    await virtUv.drain();
+    await virtUv.detach();
+  }
+
+  #publish(host) {
+    for (const browser of this.#browsers) this.#send(browser, host);
+  }
+
+  #send(browser, host) {
+    browser.write(`id: ${this.hosts.indexOf(host)}\ndata: ${JSON.stringify(host.view)}\n\n`);
+  }
+
+  #serve(request, response) {
+    const url = new URL(request.url, 'http://localhost');
+    if (request.method === 'GET' && url.pathname === '/') return response.setHeader('Content-Type', 'text/html; charset=utf-8').end(this.#page);
+    if (request.method === 'GET' && url.pathname === '/events') return this.#stream(response);
+    if (request.method === 'POST' && url.pathname === '/act') return this.#act(url.searchParams, response);
+    response.writeHead(404).end('not found\n');
+  }
+
+  #stream(response) {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
+    this.#browsers.add(response);
+    response.on('close', () => this.#browsers.delete(response));
+    for (const host of this.hosts) this.#send(response, host);
+  }
+
+  async #act(parameters, response) {
+    const host = this.hosts.find(({ uri }) => uri === parameters.get('uri'));
+    const action = parameters.get('action');
+    if (!host || !ACTIONS.has(action)) return response.writeHead(400).end('no such connection or action\n');
+    try {
+      await host.act(action, parameters.get('name'));
+      response.writeHead(204).end();
+    } catch (error) {
+      response.writeHead(409).end(`${error.message}\n`);
+    }
+  }
+}
+
+async function main(args) {
+  const port = args[0] === '--port' ? Number(args.splice(0, 2)[1]) : 8080;
+  if (args.length === 0 || !Number.isInteger(port)) {
+    console.error('usage: node server.js [--port N] URI...');
+    process.exit(2);
+  }
+  const dashboard = new Dashboard(args);
+  console.log(await dashboard.start(port));
+  process.once('SIGINT', () => dashboard.stop());
+  process.once('SIGTERM', () => dashboard.stop());
+}
+
+if (require.main === module) main(process.argv.slice(2));
+
+module.exports = { Dashboard };

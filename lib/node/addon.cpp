@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The functions that index.js calls. Node-API alone is used, so one build serves every Node from 12.19 on; and uv_* is
+ * left for the host to give: a second libuv would drive Node's loop with the wrong code. index.js checks arguments.
+ */
+#include <virt-uv/virt-uv.h>
+
+#include "attachment.h"
+#include "inspect.h"
+#include "js.h"
+
+namespace virt_uv::node {
+namespace {
+
+struct Call {
+  Attachment *attachment = nullptr;
+  napi_value argument = nullptr;
+};
+
+Call read_call(napi_env env, napi_callback_info info) {
+  Call call;
+  size_t count = 1;
+  void *data = nullptr;
+  JS_CHECK(napi_get_cb_info(env, info, &count, &call.argument, nullptr, &data));
+  call.attachment = static_cast<Attachment *>(data);
+  return call;
+}
+
+napi_value answer(napi_env env, const char *function, int err) {
+  if (err < 0) throw_error(env, function, err);
+  return nullptr;
+}
+
+napi_value attach(napi_env env, napi_callback_info info) {
+  const Call call = read_call(env, info);
+  std::uint32_t slow_callback_ms = 0;
+  JS_CHECK(napi_get_value_uint32(env, call.argument, &slow_callback_ms));
+  return answer(env, "attach", call.attachment->attach(slow_callback_ms));
+}
+
+template <int (Attachment::*start)(Function)>
+napi_value call_later(napi_env env, napi_callback_info info, const char *name) {
+  const Call call = read_call(env, info);
+  Function function(env, call.argument);
+  const int err = (call.attachment->*start)(function);
+  if (err < 0) function.release();
+  return answer(env, name, err);
+}
+
+napi_value detach(napi_env env, napi_callback_info info) {
+  return call_later<&Attachment::detach>(env, info, "detach");
+}
+
+napi_value drain(napi_env env, napi_callback_info info) { return call_later<&Attachment::drain>(env, info, "drain"); }
+
+napi_value ref(napi_env env, napi_callback_info info) {
+  return answer(env, "ref", read_call(env, info).attachment->ref());
+}
+
+napi_value unref(napi_env env, napi_callback_info info) {
+  return answer(env, "unref", read_call(env, info).attachment->unref());
+}
+
+napi_value on_log(napi_env env, napi_callback_info info) {
+  const Call call = read_call(env, info);
+  napi_valuetype type = napi_undefined;
+  JS_CHECK(napi_typeof(env, call.argument, &type));
+  return answer(env, "onLog", call.attachment->listen(type == napi_function ? call.argument : nullptr));
+}
+
+napi_value stats(napi_env env, napi_callback_info) { return stats_object(env); }
+
+napi_value watches(napi_env env, napi_callback_info) { return watches_array(env); }
+
+Attachment *new_attachment(napi_env env) {
+  uv_loop_t *loop = nullptr;
+  JS_CHECK(napi_get_uv_event_loop(env, &loop));
+  auto *const attachment = new Attachment(env, loop);
+  const auto finalize = [](napi_env, void *data, void *) { delete static_cast<Attachment *>(data); };
+  JS_CHECK(napi_set_instance_data(env, attachment, finalize, nullptr));
+  return attachment;
+}
+
+}  // namespace
+}  // namespace virt_uv::node
+
+NAPI_MODULE_INIT() {
+  using namespace virt_uv::node;
+  Attachment *const attachment = new_attachment(env);
+  const struct {
+    const char *name;
+    napi_callback function;
+  } functions[] = {{"attach", attach}, {"detach", detach}, {"drain", drain}, {"ref", ref},
+                   {"unref", unref},   {"onLog", on_log},  {"stats", stats}, {"watches", watches}};
+  for (const auto &entry : functions) {
+    napi_value function = nullptr;
+    JS_CHECK(napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.function, attachment, &function));
+    JS_CHECK(napi_set_named_property(env, exports, entry.name, function));
+  }
+  set_string(env, exports, "version", virt_uv_version_string());
+  return exports;
+}

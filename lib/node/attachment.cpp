@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "attachment.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace virt_uv::node {
+
+/* The library keeps a drain that waits across detach and attach, perhaps in another thread. So one of these belongs to
+ * the library until it is called, and its owner is taken away when the owner detaches. */
+struct Attachment::Drain {
+  Attachment *owner;
+  Function idle;
+};
+
+Attachment::Attachment(napi_env env, uv_loop_t *loop) : env_(env), loop_(loop), log_(env) {
+  napi_value name = nullptr;
+  JS_CHECK(napi_create_string_utf8(env, "virt-uv", NAPI_AUTO_LENGTH, &name));
+  JS_CHECK(napi_async_init(env, nullptr, name, &context_));
+}
+
+Attachment::~Attachment() { JS_CHECK(napi_async_destroy(env_, context_)); }
+
+int Attachment::attach(unsigned slow_callback_ms) {
+  if (state_ == State::kDetaching) return UV_EBUSY;
+  slow_callback_ms_ = slow_callback_ms;
+  const int err = apply_options();
+  if (err == 0 && state_ == State::kDetached) take_hold();
+  return err;
+}
+
+int Attachment::detach(Function done) {
+  if (state_ != State::kAttached) return UV_ENOTCONN;
+  cancel_drains();
+  const int err = start_detach();
+  if (err == 0) detached_ = done;
+  return err;
+}
+
+/* The library refuses only where the host has closed every handle on the loop, our own two included. */
+int Attachment::start_detach() {
+  state_ = State::kDetaching;
+  const int err = virt_uv_detach(on_library_detached, this);
+  if (err < 0) finish_detach();
+  return err;
+}
+
+int Attachment::drain(Function idle) {
+  if (state_ != State::kAttached) return UV_ENOTCONN;
+  auto drain = std::make_unique<Drain>(Drain{this, idle});
+  const int err = virt_uv_drain(on_idle, drain.get());
+  if (err == 0) drains_.push_back(drain.release());
+  return err;
+}
+
+int Attachment::ref() {
+  if (state_ != State::kAttached) return UV_ENOTCONN;
+  virt_uv_ref();
+  return 0;
+}
+
+int Attachment::unref() {
+  if (state_ != State::kAttached) return UV_ENOTCONN;
+  virt_uv_unref();
+  return 0;
+}
+
+int Attachment::listen(napi_value listener) {
+  log_.listen(listener);
+  return state_ == State::kAttached ? apply_options() : 0;
+}
+
+int Attachment::apply_options() {
+  virt_uv_options options = VIRT_UV_OPTIONS_INIT;
+  log_.fill(&options);
+  options.slow_callback_ms = slow_callback_ms_;
+  return virt_uv_attach(loop_, &options);
+}
+
+/* Whether what is registered keeps the loop alive outlives a detach in the library; in Node each attach begins anew. */
+void Attachment::take_hold() {
+  state_ = State::kAttached;
+  virt_uv_ref();
+  JS_CHECK(napi_add_async_cleanup_hook(env_, on_env_cleanup, this, &cleanup_hook_));
+  uv_prepare_init(loop_, &before_sleep_);
+  uv_check_init(loop_, &after_sleep_);
+  before_sleep_.data = after_sleep_.data = this;
+  open_hooks_ = 2;
+  uv_prepare_start(&before_sleep_, [](uv_prepare_t *hook) { on_turn(static_cast<Attachment *>(hook->data)); });
+  uv_check_start(&after_sleep_, [](uv_check_t *hook) { on_turn(static_cast<Attachment *>(hook->data)); });
+  uv_unref(reinterpret_cast<uv_handle_t *>(&before_sleep_));
+  uv_unref(reinterpret_cast<uv_handle_t *>(&after_sleep_));
+}
+
+void Attachment::on_turn(Attachment *self) {
+  virt_uv_stats stats = VIRT_UV_STATS_INIT;
+  virt_uv_get_stats(&stats);
+  if (std::exchange(self->calls_seen_, stats.callbacks + stats.frees) == stats.callbacks + stats.frees) return;
+  const CallbackScope scope(self->env_, self->context_);
+}
+
+void Attachment::on_idle(void *opaque) {
+  const std::unique_ptr<Drain> drain(static_cast<Drain *>(opaque));
+  Attachment *const owner = drain->owner;
+  if (owner == nullptr) return;
+  owner->drains_.erase(std::find(owner->drains_.begin(), owner->drains_.end(), drain.get()));
+  drain->idle.call(owner->context_, 0, "drain");
+}
+
+/* What was owned can be called or released by nobody else any more, whichever thread attaches next. */
+std::vector<Attachment::Drain *> Attachment::disown_drains() {
+  std::vector<Drain *> drains;
+  drains.swap(drains_);
+  for (Drain *drain : drains) drain->owner = nullptr;
+  return drains;
+}
+
+void Attachment::cancel_drains() {
+  for (Drain *drain : disown_drains()) drain->idle.call(context_, UV_ECANCELED, "drain");
+}
+
+void Attachment::on_library_detached(void *opaque) {
+  auto *const self = static_cast<Attachment *>(opaque);
+  uv_close(reinterpret_cast<uv_handle_t *>(&self->before_sleep_), on_hook_closed);
+  uv_close(reinterpret_cast<uv_handle_t *>(&self->after_sleep_), on_hook_closed);
+}
+
+void Attachment::on_hook_closed(uv_handle_t *handle) {
+  auto *const self = static_cast<Attachment *>(handle->data);
+  if (--self->open_hooks_ == 0) self->finish_detach();
+}
+
+/* The function called may attach again; and once the hook of an ending environment is removed, `this` may go. */
+void Attachment::finish_detach() {
+  state_ = State::kDetached;
+  Function done = std::exchange(detached_, Function());
+  if (env_ending_) done.release();
+  JS_CHECK(napi_remove_async_cleanup_hook(std::exchange(cleanup_hook_, nullptr)));
+  if (done) done.call(context_, 0, "detach");
+}
+
+void Attachment::on_env_cleanup(napi_async_cleanup_hook_handle, void *opaque) {
+  auto *const self = static_cast<Attachment *>(opaque);
+  self->env_ending_ = true;
+  for (Drain *drain : self->disown_drains()) drain->idle.release();
+  if (self->state_ == State::kAttached) self->start_detach();
+}
+
+}  // namespace virt_uv::node

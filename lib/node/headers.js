@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Prints the folder that holds node_api.h: of npm's node-api-headers if it can be resolved from here, or else the one
+// installed beside this Node.
+'use strict';
+
+const fs = require('fs');
+const path = require('path');
+
+function packageFolder() {
+  try {
+    return require('node-api-headers').include_dir;
+  } catch {
+    return undefined;
+  }
+}
+
+const prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
+const folders = [packageFolder(), path.join(prefix, 'include', 'node'), path.join(prefix, 'include', 'nodejs', 'src')];
+const found = folders.find((folder) => folder && fs.existsSync(path.join(folder, 'node_api.h')));
+if (!found) {
+  console.error(`no node_api.h in ${folders.filter(Boolean).join(', ')}: npm install node-api-headers, or libnode-dev`);
+  process.exit(1);
+}
+console.log(found);

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// libvirt's events in this thread's event loop. index.d.ts says what each function promises.
+//
+// Arguments are checked here, the rest is the addon's. It lies beside this file when Meson built it, and in
+// build/Release when npm did.
+'use strict';
+
+const fs = require('fs');
+const path = require('path');
+
+const places = ['virt_uv.node', 'build/Release/virt_uv.node'].map((place) => path.join(__dirname, place));
+const place = places.find((candidate) => fs.existsSync(candidate));
+if (!place) throw new Error(`virt-uv: the addon is not built: none of ${places.join(', ')}; run "npm rebuild virt-uv"`);
+const addon = require(place);
+
+function invalid(message) {
+  return Object.assign(new TypeError(`virt-uv: ${message}`), { code: 'EINVAL' });
+}
+
+function slowCallbackMs(options) {
+  if (options === undefined) return 0;
+  if (options === null || typeof options !== 'object') throw invalid('attach: options must be an object');
+  const unknown = Object.keys(options).find((key) => key !== 'slowCallbackMs');
+  if (unknown !== undefined) throw invalid(`attach: unknown option "${unknown}"; there is slowCallbackMs`);
+  const { slowCallbackMs: ms = 0 } = options;
+  if (!Number.isInteger(ms) || ms < 0 || ms > 0xffffffff)
+    throw invalid(`attach: slowCallbackMs must be a whole number of milliseconds, 0 or more, and is ${String(ms)}`);
+  return ms;
+}
+
+function attach(options) {
+  addon.attach(slowCallbackMs(options));
+}
+
+let detaching = null;
+
+function detach() {
+  detaching ??= new Promise((resolve) => addon.detach(resolve)).finally(() => (detaching = null));
+  return detaching;
+}
+
+function drain() {
+  return new Promise((resolve, reject) => addon.drain((error) => (error ? reject(error) : resolve())));
+}
+
+function ref() {
+  addon.ref();
+}
+
+function unref() {
+  addon.unref();
+}
+
+function onLog(listener) {
+  if (listener !== null && typeof listener !== 'function') throw invalid('onLog: the listener must be a function or null');
+  addon.onLog(listener);
+}
+
+function stats() {
+  return addon.stats();
+}
+
+function watches() {
+  return addon.watches();
+}
+
+exports.attach = attach;
+exports.detach = detach;
+exports.drain = drain;
+exports.ref = ref;
+exports.unref = unref;
+exports.onLog = onLog;
+exports.stats = stats;
+exports.watches = watches;
+exports.version = addon.version;

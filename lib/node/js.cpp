@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "js.h"
+
+#include <uv.h>
+
+#include <string>
+
+namespace virt_uv::node {
+namespace {
+
+bool env_is_ending(napi_status status) { return status == napi_pending_exception || status == napi_cannot_run_js; }
+
+/* uv_strerror says what a code means to libuv; this says what it means here. */
+const char *advice(int uv_error) {
+  switch (uv_error) {
+    case UV_EBUSY:
+      return "libvirt's events belong to another loop: another thread is attached or still detaching, or another event "
+             "loop was registered with libvirt; detach there first";
+    case UV_ENOTCONN:
+      return "this thread is not attached; call attach() first";
+    case UV_ECANCELED:
+      return "detached before everything was closed; close connections and await drain() before detach()";
+    case UV_ENOTSUP:
+      return "the libuv of this process cannot be driven; onLog() or VIRT_UV_LOG=error in the environment tell why";
+    case UV_EIO:
+      return "libvirt could not be initialised";
+    case UV_ECONNABORTED:
+      return "the host closed our handles itself; the loop is given up";
+    default:
+      return uv_strerror(uv_error);
+  }
+}
+
+}  // namespace
+
+void check(napi_status status, const char *call) {
+  if (status == napi_ok || env_is_ending(status)) return;
+  const std::string message = std::string(call) + ": status " + std::to_string(status);
+  napi_fatal_error("virt-uv", NAPI_AUTO_LENGTH, message.c_str(), message.size());
+}
+
+napi_value make_error(napi_env env, const char *function, int uv_error) {
+  const char *name = uv_err_name(uv_error);
+  const std::string text = std::string("virt-uv: ") + function + ": " + name + ": " + advice(uv_error);
+  napi_value code = nullptr, message = nullptr, error = nullptr;
+  JS_CHECK(napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &code));
+  JS_CHECK(napi_create_string_utf8(env, text.c_str(), text.size(), &message));
+  JS_CHECK(napi_create_error(env, code, message, &error));
+  return error;
+}
+
+void throw_error(napi_env env, const char *function, int uv_error) {
+  JS_CHECK(napi_throw(env, make_error(env, function, uv_error)));
+}
+
+void set_number(napi_env env, napi_value object, const char *name, double value) {
+  napi_value number = nullptr;
+  JS_CHECK(napi_create_double(env, value, &number));
+  JS_CHECK(napi_set_named_property(env, object, name, number));
+}
+
+void set_string(napi_env env, napi_value object, const char *name, const char *value) {
+  napi_value string = nullptr;
+  JS_CHECK(napi_create_string_utf8(env, value, NAPI_AUTO_LENGTH, &string));
+  JS_CHECK(napi_set_named_property(env, object, name, string));
+}
+
+Function::Function(napi_env env, napi_value function) : env_(env) {
+  JS_CHECK(napi_create_reference(env, function, 1, &ref_));
+}
+
+void Function::release() {
+  if (ref_ != nullptr) JS_CHECK(napi_delete_reference(env_, ref_));
+  ref_ = nullptr;
+}
+
+void Function::call(napi_async_context context, int uv_error, const char *name) {
+  const CallbackScope scope(env_, context);
+  napi_value function = nullptr, receiver = nullptr, argument = nullptr;
+  JS_CHECK(napi_get_reference_value(env_, ref_, &function));
+  release();
+  JS_CHECK(napi_get_undefined(env_, &receiver));
+  if (uv_error < 0) argument = make_error(env_, name, uv_error);
+  JS_CHECK(napi_call_function(env_, receiver, function, argument != nullptr ? 1 : 0, &argument, nullptr));
+}
+
+CallbackScope::CallbackScope(napi_env env, napi_async_context context) : env_(env) {
+  JS_CHECK(napi_open_handle_scope(env, &handles_));
+  JS_CHECK(napi_open_callback_scope(env, nullptr, context, &callbacks_));
+}
+
+CallbackScope::~CallbackScope() {
+  if (callbacks_ != nullptr) JS_CHECK(napi_close_callback_scope(env_, callbacks_));
+  JS_CHECK(napi_close_handle_scope(env_, handles_));
+}
+
+}  // namespace virt_uv::node

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The little that the addon needs over Node-API: errors with a libuv code, and calling into JS from a libuv callback.
+ *
+ * A status that Node-API returns for a broken invariant of ours ends the process with the place (JS_CHECK). What a
+ * dying environment returns, napi_pending_exception and napi_cannot_run_js, is no such thing: there is nobody left to
+ * tell.
+ */
+#ifndef VIRT_UV_NODE_JS_H
+#define VIRT_UV_NODE_JS_H
+
+#include <node_api.h>
+
+#include <cstdint>
+
+namespace virt_uv::node {
+
+void check(napi_status status, const char *call);
+#define JS_CHECK(call) ::virt_uv::node::check((call), #call)
+
+/* An Error whose `code` is the name of `uv_error`, and whose message says what to do about it. */
+napi_value make_error(napi_env env, const char *function, int uv_error);
+void throw_error(napi_env env, const char *function, int uv_error);
+
+void set_number(napi_env env, napi_value object, const char *name, double value);
+void set_string(napi_env env, napi_value object, const char *name, const char *value);
+
+/* A JS function kept for later: called at most once, on the thread of its environment. Copies name the same function.
+ */
+class Function {
+ public:
+  Function() = default;
+  Function(napi_env env, napi_value function);
+  explicit operator bool() const { return ref_ != nullptr; }
+
+  void release();                                                        /* without calling it */
+  void call(napi_async_context context, int uv_error, const char *name); /* releases it; uv_error 0: no argument */
+
+ private:
+  napi_env env_ = nullptr;
+  napi_ref ref_ = nullptr;
+};
+
+/* While it lives, a libuv callback may use JS; when it ends, Node runs the promises and ticks that became ready. */
+class CallbackScope {
+ public:
+  CallbackScope(napi_env env, napi_async_context context);
+  ~CallbackScope();
+  CallbackScope(const CallbackScope &) = delete;
+  CallbackScope &operator=(const CallbackScope &) = delete;
+
+ private:
+  napi_env env_;
+  napi_handle_scope handles_ = nullptr;
+  napi_callback_scope callbacks_ = nullptr;
+};
+
+}  // namespace virt_uv::node
+
+#endif

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The package as its users meet it: imported, type-checked, installed by npm; and what the addon takes from the host.
+'use strict';
+
+const assert = require('assert');
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+const { execFileSync } = require('child_process');
+const { test } = require('node:test');
+
+const tree = path.join(__dirname, '..', '..');
+const build = process.env.VIRT_UV_HOSTS_BUILD;
+const addon = fs.realpathSync(path.join(build, 'node_modules', 'virt-uv', 'virt_uv.node'));
+const members = ['attach', 'detach', 'drain', 'onLog', 'ref', 'stats', 'unref', 'version', 'watches'];
+
+const run = (command, args, options) => execFileSync(command, args, { encoding: 'utf8', stdio: 'pipe', ...options });
+
+// An empty folder, in the build tree so that modules resolve; gone when `body` is done.
+function inFolder(body) {
+  const folder = fs.mkdtempSync(path.join(build, 'package-'));
+  try {
+    body(folder);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function node(folder, name, source) {
+  fs.writeFileSync(path.join(folder, name), source);
+  return run(process.execPath, [path.join(folder, name)]);
+}
+
+test('require() and import, by name and as a whole, give the same members', () => {
+  inFolder((folder) => {
+    const print = 'console.log(Object.keys(virtUv).sort().join());';
+    const list = `${members.join()}\n`;
+    assert.strictEqual(node(folder, 'a.cjs', `const virtUv = require('virt-uv'); ${print}`), list);
+    assert.strictEqual(node(folder, 'b.mjs', `import virtUv from 'virt-uv'; ${print}`), list);
+    assert.strictEqual(node(folder, 'c.mjs', `import { ${members} } from 'virt-uv'; const virtUv = { ${members} }; ${print}`), list);
+    assert.strictEqual(node(folder, 'd.mjs', `import virtUv, { attach } from 'virt-uv'; console.log(attach === virtUv.attach);`), 'true\n');
+  });
+});
+
+test('the declarations pass tsc --strict, for CommonJS and for ES modules', () => {
+  inFolder((folder) => {
+    for (const file of ['types.cts', 'types.mts']) fs.copyFileSync(path.join(__dirname, file), path.join(folder, file));
+    const tsc = path.join(build, 'node_modules', '.bin', 'tsc');
+    const options = ['--strict', '--noUncheckedIndexedAccess', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
+    run(tsc, [...options, 'types.cts', 'types.mts'], { cwd: folder });
+  });
+});
+
+test('the declarations name what the package has, and no more', () => {
+  const text = fs.readFileSync(path.join(tree, 'lib', 'node', 'index.d.ts'), 'utf8');
+  const declared = [...text.matchAll(/^export (?:function|const) (\w+)/gm)].map((match) => match[1]);
+  assert.deepStrictEqual(declared.sort(), members);
+});
+
+test('the addon needs no libuv and no libvirt-uv: uv_* is left for the host to give', () => {
+  const dynamic = run('readelf', ['-dW', addon]);
+  const needed = [...dynamic.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map((match) => match[1]);
+  assert.ok(needed.includes('libvirt.so.0'), dynamic);
+  assert.deepStrictEqual(needed.filter((name) => /uv/.test(name)), []);
+  assert.doesNotMatch(run('ldd', [addon]), /libuv/);
+  const symbols = run('nm', ['-D', addon]);
+  assert.match(symbols, / U uv_poll_start$/m);
+  assert.doesNotMatch(symbols, / [TtWw] uv_/);
+});
+
+test('it gives Node its entry and nobody anything else, is bound at load, and is never unmapped', () => {
+  const given = run('nm', ['-D', '--defined-only', addon]).trim().split('\n').map((line) => line.split(' ').pop());
+  assert.deepStrictEqual(given.sort(), ['napi_register_module_v1', 'node_api_module_get_api_version_v1']);
+  assert.match(run('readelf', ['-dW', addon]), /FLAGS_1.*NOW NODELETE/);
+});
+
+test('it uses Node-API alone: no symbol of C++ V8 or of Node inside', () => {
+  const wanted = run('nm', ['-D', '--undefined-only', '--demangle', addon]);
+  assert.match(wanted, / U napi_get_uv_event_loop$/m);
+  assert.doesNotMatch(wanted, /v8::|node::/);
+});
+
+function copyTree(folder) {
+  for (const part of ['include', 'lib', 'COPYING']) fs.cpSync(path.join(tree, part), path.join(folder, part), { recursive: true });
+  return path.join(folder, 'lib', 'node');
+}
+
+test('npm pack gives a package that has all it is built from', () => {
+  inFolder((folder) => {
+    const package_ = copyTree(folder);
+    const [packed] = JSON.parse(run('npm', ['pack', '--json', '--silent'], { cwd: package_ }));
+    run('tar', ['-xf', path.join(package_, packed.filename)], { cwd: folder });
+    const unpacked = path.join(folder, 'package');
+    const core = (part) => fs.readdirSync(path.join(tree, part)).filter((name) => /\.[ch]pp$|\.h$/.test(name));
+    for (const part of ['lib', 'include/virt-uv']) assert.deepStrictEqual(fs.readdirSync(path.join(unpacked, 'core', part)).sort(), core(part).sort());
+    assert.ok(fs.existsSync(path.join(unpacked, 'core', 'COPYING')));
+    assert.ok(!fs.existsSync(path.join(package_, 'core')), 'the copy is removed from the source tree');
+    const from = (folder_) => run(process.execPath, ['core.js', 'sources'], { cwd: folder_ }).split('\n').map((file) => path.basename(file));
+    assert.deepStrictEqual(from(unpacked), from(package_));
+    assert.match(run(process.execPath, ['core.js', 'includes'], { cwd: unpacked }), /^core\/include$/m);
+  });
+});
+
+test('npm installs it from the source tree, and it works', { timeout: 600000 }, () => {
+  inFolder((folder) => {
+    const package_ = copyTree(folder);
+    const app = path.join(folder, 'app');
+    fs.mkdirSync(app);
+    fs.writeFileSync(path.join(app, 'package.json'), '{ "name": "app", "version": "1.0.0" }');
+    // The headers beside this Node; without them node-gyp would download them.
+    const nodedir = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
+    const env = { ...process.env, NODE_PATH: '', JOBS: String(Math.min(2, os.cpus().length)), npm_config_nodedir: nodedir };
+    run('npm', ['install', '--no-audit', '--no-fund', package_], { cwd: app, env });
+    const main = path.join(app, 'main.js');
+    fs.writeFileSync(main, `const { attach, detach, version } = require('virt-uv'); attach(); detach().then(() => console.log(version));`);
+    assert.strictEqual(run(process.execPath, [main], { env }), `${require('virt-uv').version}\n`);
+    assert.ok(fs.existsSync(path.join(package_, 'build', 'Release', 'virt_uv.node')));
+  });
+});
