@@ -1,0 +1,227 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""virt-uv-events on a real libvirtd: events over the wire, connections side by side, keepalive, losses, and the way out."""
+
+import json
+import os
+import re
+import unittest
+
+from libvirtd import Libvirtd
+from program import INTERRUPT, LIMIT, TERMINATE, Program, events
+from relay import CLIENT_PING, SERVER_PING, SERVER_PONG, UNANSWERED, Relay
+
+TIME = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\+0000"
+READY = "the driver does not offer: secret-lifecycle, secret-value-changed"
+LIVES = ["suspend test", "resume test", "desc test --live --title -- changed", "reboot test", "destroy test",
+         "start test", "undefine test-2"]
+
+
+def without_time(lines):
+    return [re.sub(TIME + ":? ", "", line) for line in lines]
+
+
+class OnALibvirtd(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        self.libvirtd = self.enterContext(Libvirtd())
+
+    def watch(self, *arguments, uri=None):
+        """virt-uv-events on one connection, open and subscribed."""
+        program = self.enterContext(events("-c", uri or self.libvirtd.uri, *arguments))
+        program.expect_said(READY)
+        return program
+
+
+class Events(OnALibvirtd):
+    def test_over_the_wire_are_those_that_virsh_prints_and_in_its_order(self):
+        virsh = self.enterContext(Program("virsh", "-c", self.libvirtd.uri, "event", "--all", "--loop", "--timestamp"))
+        ours = self.watch()
+        first = self.libvirtd.reach(virsh, ours)
+        self.libvirtd.define("test-2")
+        self.libvirtd.virsh(*LIVES)
+        for _ in range(10):
+            self.libvirtd.virsh("suspend test", "resume test", "destroy test", "start test")
+        self.libvirtd.define("last")
+
+        def since_first(program):
+            program.expect("'last'")
+            lines = without_time(program.stdout.seen)
+            begin = max(number for number, line in enumerate(lines) if f"'{first}'" in line)
+            return lines[begin:]
+
+        theirs = since_first(virsh)
+        self.assertGreater(len(theirs), 45)
+        self.assertEqual([line.replace(f"{self.libvirtd.uri}: ", "", 1) for line in since_first(ours)], theirs)
+
+    def test_of_three_connections_come_in_one_loop(self):
+        uris = [f"{self.libvirtd.uri}&name=test:///default", self.libvirtd.uri, "test:///default"]
+        program = self.enterContext(events("--json", *(word for uri in uris for word in ("-c", uri))))
+        for _ in uris:
+            program.expect_said(READY)
+        self.libvirtd.virsh("suspend test", "resume test")
+        seen = {uri: [] for uri in uris}
+        while not all(len(seen[uri]) == 2 for uri in uris[:2]):
+            event = json.loads(program.expect(""))
+            seen[event["uri"]].append(event["detail"])
+        self.assertEqual([*seen.values()], [["Paused", "Unpaused"], ["Paused", "Unpaused"], []])
+        self.assertEqual(program.end(INTERRUPT), 0)
+
+    def test_that_were_asked_for_are_printed_and_no_others(self):
+        program = self.enterContext(events("-c", self.libvirtd.uri, "-e", "metadata-change", "-e", "metadata-change"))
+        while not any("metadata-change" in line for line in program.stdout.seen):
+            self.libvirtd.virsh("suspend test", "resume test", "desc test --live --title -- changed")
+            try:
+                program.expect("", limit=1)
+            except AssertionError:
+                pass  # it was not subscribed yet
+        self.libvirtd.virsh("suspend test", "resume test", "desc test --live --title -- again")
+        program.expect("metadata-change")
+        self.assertEqual([line for line in program.stdout.seen if "'metadata-change'" not in line], [])
+
+    def test_are_counted_and_the_last_one_ends_the_program(self):
+        program = self.watch("--count", "3")
+        self.libvirtd.virsh(*["suspend test", "resume test"] * 5)
+        self.assertEqual((program.end(), len(program.stdout.seen)), (0, 3))
+
+
+class Keepalive(OnALibvirtd):
+    def test_keeps_an_idle_connection_up(self):
+        with Relay(self.libvirtd.socket) as relay:
+            program = self.watch("--keepalive", "1:2", uri=Libvirtd.uri_of(relay.socket))
+            relay.wait_for(SERVER_PONG, 4, LIMIT)
+            self.libvirtd.virsh("suspend test")
+            program.expect("Suspended Paused")
+            self.assertEqual((program.end(INTERRUPT), len(program.stderr.seen)), (0, 1))
+
+    def test_finds_out_that_a_host_has_fallen_silent(self):
+        with Relay(self.libvirtd.socket) as relay:
+            program = self.watch("--keepalive", "1:1", "--no-reconnect", uri=Libvirtd.uri_of(relay.socket))
+            relay.wait_for(SERVER_PONG, 1, LIMIT)
+            relay.fall_silent()
+            program.expect_said("lost: ", "keepalive")
+            self.assertEqual(program.end(), 1)
+
+    def test_of_0_asks_nothing(self):
+        with Relay(self.libvirtd.socket) as relay:
+            program = self.watch("--keepalive", "0:0", uri=Libvirtd.uri_of(relay.socket))
+            relay.wait_for(SERVER_PING, 2, LIMIT)
+            self.assertEqual((program.end(INTERRUPT), relay.count(CLIENT_PING)), (0, 0))
+
+
+class Losses(OnALibvirtd):
+    def test_are_reported_and_the_connection_comes_back_and_no_event_comes_twice(self):
+        program = self.watch()
+        for number in range(2):
+            self.libvirtd.define(f"before-{number}")
+            program.expect(f"'before-{number}'")
+            self.libvirtd.kill()
+            program.expect_said("lost: End of file while reading data", "trying again in")
+            self.libvirtd.start()
+            program.expect_said("open again")
+            self.libvirtd.define(f"after-{number}")
+            program.expect(f"'after-{number}'")
+        self.assertEqual(program.end(INTERRUPT), 0)
+        defined = [line.split("'")[3] for line in program.stdout.seen]
+        self.assertEqual(defined, ["before-0", "after-0", "before-1", "after-1"])
+        self.assertEqual(sum(READY in line for line in program.stderr.seen), 1)
+
+    def test_of_one_connection_leave_the_others_alone(self):
+        with Relay(self.libvirtd.socket) as relay:
+            broken, whole = Libvirtd.uri_of(relay.socket), self.libvirtd.uri
+            program = self.enterContext(events("-c", broken, "-c", whole, "--keepalive", "1:1"))
+            program.expect_said(READY)
+            program.expect_said(READY)
+            relay.fall_silent()
+            program.expect_said(broken, "lost: ")
+            self.libvirtd.virsh("suspend test")
+            self.assertIn(whole, program.expect("Suspended Paused"))
+            self.assertEqual(program.end(INTERRUPT), 0)
+
+    def test_end_the_program_with_status_1_where_it_may_not_reconnect(self):
+        program = self.watch("--no-reconnect")
+        self.libvirtd.kill()
+        self.assertEqual(program.end(), 1)
+        self.assertEqual(len(program.stderr.seen), 2)
+        self.assertIn("lost: End of file", program.stderr.seen[1])
+
+
+class HostsThatDoNotAnswer(OnALibvirtd):
+    def setUp(self):
+        super().setUp()
+        self.dead = self.enterContext(Relay())
+        self.dead_uri = Libvirtd.uri_of(self.dead.socket)
+
+    def test_hold_up_no_other_connection_however_many_they_are(self):
+        arguments = [word for _ in range(10) for word in ("-c", self.dead_uri)]
+        program = self.enterContext(events(*arguments, "-c", self.libvirtd.uri))
+        program.expect_said(READY)
+        self.libvirtd.virsh("suspend test")
+        program.expect("Suspended Paused")
+        self.assertEqual(program.end(TERMINATE), 0)
+        left = [line for line in program.stderr.seen if "left behind while it was being opened" in line]
+        self.assertEqual((len(left), len(program.stderr.seen)), (10, 11))
+
+    def test_are_left_behind_at_the_second_signal_while_they_are_opened(self):
+        program = self.enterContext(events("-c", self.dead_uri))
+        self.dead.wait_for(UNANSWERED, 1, LIMIT)
+        program.signal(INTERRUPT)
+        self.assertEqual(program.end(INTERRUPT), 0)
+        self.assertIn("left behind while it was being opened", program.stderr.seen[-1])
+
+    def test_are_left_behind_at_the_second_signal_while_they_are_closed(self):
+        with Relay(self.libvirtd.socket) as relay:
+            program = self.watch("--keepalive", "0:0", uri=Libvirtd.uri_of(relay.socket))
+            relay.fall_silent()
+            program.signal(INTERRUPT)
+            relay.wait_for(UNANSWERED, 1, LIMIT)
+            self.assertEqual(program.end(INTERRUPT), 1)
+            self.assertIn("left behind without being closed", program.stderr.seen[-1])
+
+
+class AStorm(OnALibvirtd):
+    COMMANDS = ["suspend test", "resume test"]
+    WRAPPER = []
+
+    def weather(self, ending):
+        program = self.enterContext(Program(*self.WRAPPER, os.environ["VIRT_UV_EVENTS"], "-c", self.libvirtd.uri))
+        program.expect_said(READY)
+        with self.libvirtd.storm(*self.COMMANDS):
+            for _ in range(200):
+                program.expect("")
+            status = ending(program)
+        details = [line.rsplit(" ", 1)[1] for line in program.stdout.seen]
+        self.assertEqual(details, (["Paused", "Unpaused"] * len(details))[: len(details)])
+        self.assertEqual((status, len(program.stderr.seen)), (0, 1), program.stderr.seen)
+
+    def test_is_left_in_good_order_at_sigterm(self):
+        self.weather(lambda program: program.end(TERMINATE))
+
+    def test_is_left_in_good_order_at_sigint(self):
+        self.weather(lambda program: program.end(INTERRUPT))
+
+
+@unittest.skipIf(os.environ.get("VIRT_UV_SANITIZED"), "a sanitizer and valgrind do not go together")
+class AStormUnderValgrind(AStorm):
+    """Nothing is lost, and nothing used that was freed. Memory that libraries keep for the whole process is none of ours."""
+
+    WRAPPER = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
+               "--show-leak-kinds=definite", "--child-silent-after-fork=yes", "--fair-sched=yes"]
+
+
+class OutputInAStorm(OnALibvirtd):
+    def test_that_head_has_read_enough_of_ends_the_program_quietly(self):
+        reading, writing = os.pipe()
+        with open(writing, "w") as pipe, open(reading) as head:
+            program = self.enterContext(events("-c", self.libvirtd.uri, stdout=pipe))
+            pipe.close()
+            program.expect_said(READY)
+            with self.libvirtd.storm("suspend test", "resume test"):
+                self.assertIn("Suspended Paused", head.readline())
+                head.close()
+                self.assertEqual((program.end(), len(program.stderr.seen)), (0, 1))
+
+
+if __name__ == "__main__":
+    unittest.main()
