@@ -38,7 +38,7 @@ int Attachment::detach(Function done) {
   return err;
 }
 
-/* The library refuses only where the host has closed every handle on the loop, our own two included. */
+/* The library refuses only where the host has closed every handle on the loop, our own included. */
 int Attachment::start_detach() {
   state_ = State::kDetaching;
   const int err = virt_uv_detach(on_library_detached, this);
@@ -84,19 +84,17 @@ void Attachment::take_hold() {
   virt_uv_ref();
   JS_CHECK(napi_add_async_cleanup_hook(env_, on_env_cleanup, this, &cleanup_hook_));
   uv_prepare_init(loop_, &before_sleep_);
-  uv_check_init(loop_, &after_sleep_);
-  before_sleep_.data = after_sleep_.data = this;
-  open_hooks_ = 2;
-  uv_prepare_start(&before_sleep_, [](uv_prepare_t *hook) { on_turn(static_cast<Attachment *>(hook->data)); });
-  uv_check_start(&after_sleep_, [](uv_check_t *hook) { on_turn(static_cast<Attachment *>(hook->data)); });
+  before_sleep_.data = this;
+  uv_prepare_start(&before_sleep_, on_before_sleep);
   uv_unref(reinterpret_cast<uv_handle_t *>(&before_sleep_));
-  uv_unref(reinterpret_cast<uv_handle_t *>(&after_sleep_));
 }
 
-void Attachment::on_turn(Attachment *self) {
+void Attachment::on_before_sleep(uv_prepare_t *prepare) {
+  auto *const self = static_cast<Attachment *>(prepare->data);
   virt_uv_stats stats = VIRT_UV_STATS_INIT;
   virt_uv_get_stats(&stats);
-  if (std::exchange(self->calls_seen_, stats.callbacks + stats.frees) == stats.callbacks + stats.frees) return;
+  const uint64_t calls = stats.callbacks + stats.frees;
+  if (std::exchange(self->calls_seen_, calls) == calls) return;
   const CallbackScope scope(self->env_, self->context_);
 }
 
@@ -122,14 +120,10 @@ void Attachment::cancel_drains() {
 
 void Attachment::on_library_detached(void *opaque) {
   auto *const self = static_cast<Attachment *>(opaque);
-  uv_close(reinterpret_cast<uv_handle_t *>(&self->before_sleep_), on_hook_closed);
-  uv_close(reinterpret_cast<uv_handle_t *>(&self->after_sleep_), on_hook_closed);
+  uv_close(reinterpret_cast<uv_handle_t *>(&self->before_sleep_), on_prepare_closed);
 }
 
-void Attachment::on_hook_closed(uv_handle_t *handle) {
-  auto *const self = static_cast<Attachment *>(handle->data);
-  if (--self->open_hooks_ == 0) self->finish_detach();
-}
+void Attachment::on_prepare_closed(uv_handle_t *prepare) { static_cast<Attachment *>(prepare->data)->finish_detach(); }
 
 /* The function called may attach again; and once the hook of an ending environment is removed, `this` may go. */
 void Attachment::finish_detach() {

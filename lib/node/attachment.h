@@ -10,9 +10,9 @@
  * closed. That holds for terminate() and process.exit() in a worker too. When the main thread exits by process.exit()
  * Node runs no hooks, and none are needed.
  *
- * Callbacks of libvirt's run straight from libuv, where Node knows nothing of them: a promise that one settles would
- * wait until Node itself next runs JS, which with an idle program is never. So a prepare and a check handle of ours,
- * neither keeping the loop alive, open and close a callback scope after libvirt's callbacks, before the loop sleeps.
+ * Callbacks of libvirt's run straight from libuv, where Node knows nothing of them. Node runs what promises have
+ * waiting after each of its own callbacks, and in each check phase; what a timeout of libvirt's settles would wait for
+ * as long as the loop sleeps. So a prepare handle, which does not keep the loop alive, has Node do so before that.
  */
 #ifndef VIRT_UV_NODE_ATTACHMENT_H
 #define VIRT_UV_NODE_ATTACHMENT_H
@@ -53,10 +53,10 @@ class Attachment {
   std::vector<Drain *> disown_drains();
   void cancel_drains();
 
-  static void on_turn(Attachment *self);
+  static void on_before_sleep(uv_prepare_t *prepare);
   static void on_idle(void *drain);
   static void on_library_detached(void *self);
-  static void on_hook_closed(uv_handle_t *handle);
+  static void on_prepare_closed(uv_handle_t *handle);
   static void on_env_cleanup(napi_async_cleanup_hook_handle hook, void *self);
 
   napi_env env_;
@@ -70,8 +70,6 @@ class Attachment {
   Function detached_;
   std::vector<Drain *> drains_;
   uv_prepare_t before_sleep_;
-  uv_check_t after_sleep_;
-  int open_hooks_ = 0;
   uint64_t calls_seen_ = 0;
 };
 

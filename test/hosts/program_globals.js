@@ -22,6 +22,8 @@ const startWorker = (main, ...args) => new Worker(asSource(main, args), { eval: 
 const library = koffi.load('libvirt.so.0');
 const counter = koffi.load(path.join(process.env.VIRT_UV_HOSTS_BUILD, 'libcount_events.so'));
 const countEvent = counter.symbol('count_event');
+koffi.proto('void timeout_callback(int timer, void *opaque)');
+const addTimeout = library.func('int virEventAddTimeout(int ms, timeout_callback *cb, void *opaque, void *ff)');
 const sync = {
   open: library.func('void *virConnectOpen(const char *uri)'),
   close: library.func('int virConnectClose(void *conn)'),
@@ -32,6 +34,8 @@ const sync = {
   listen: library.func('int virConnectDomainEventRegisterAny(void *conn, void *domain, int event_id, void *cb, void *opaque, void *freecb)'),
   ignore: library.func('int virConnectDomainEventDeregisterAny(void *conn, int callback_id)'),
   countEventsOf: (conn) => sync.listen(conn, null, 0, countEvent, null, null),
+  addTimeout: (ms, callback) => addTimeout(ms, koffi.register(callback, 'timeout_callback *'), null, null),
+  updateTimeout: library.func('void virEventUpdateTimeout(int timer, int ms)'),
   eventsCounted: counter.func('int events_counted()'),
 };
 

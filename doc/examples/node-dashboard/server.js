@@ -3,7 +3,7 @@
 // A page that lists the domains of any number of libvirt connections and follows them live. One process, one loop:
 // libvirt's events, HTTP, and the stream of server-sent events to each browser.
 //
-//     node server.js [--port N] URI...
+//     npm install && node server.js [--port N] URI...      # test:///default will do for a first look
 //
 // What a browser shows is what libvirt says: a button asks libvirt, and the row changes when the event comes, also for
 // what somebody else did. A connection that dies is shown so, and is opened again.
