@@ -124,7 +124,20 @@ void Timeouts::reconcile() noexcept {
 
 void Timeouts::retry() noexcept {
   retry_due_ = kNever;
+  retrying_ = true;
   put_off_.consume([this](Timeout &timeout) { reconcile(timeout); });
+  retrying_ = false;
+}
+
+// There was no memory for its place in heap or list. It stays dirty, and in no other list.
+void Timeouts::put_off(Timeout &timeout) noexcept {
+  if (!retrying_) {
+    counters.failures.raise();
+    log::error("timeout {} cannot be started: {}; trying again every {} ms", id_of(load(timeout)),
+               uv_strerror(UV_ENOMEM), kRetryMs);
+  }
+  put_off_.push(timeout);
+  retry_due_ = std::min(retry_due_, milliseconds_rounded_up(uv_hrtime()) + kRetryMs);
 }
 
 void Timeouts::reconcile(Timeout &timeout) noexcept {
@@ -135,8 +148,7 @@ void Timeouts::reconcile(Timeout &timeout) noexcept {
     reconcile_locked(timeout);
     timeout.dirty = false;
   } catch (const std::bad_alloc &) {
-    put_off_.push(timeout);
-    retry_due_ = std::min(retry_due_, milliseconds_rounded_up(uv_hrtime()) + kRetryMs);
+    put_off(timeout);
     return;
   }
   if (removed) to_free_.push(timeout);

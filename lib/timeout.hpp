@@ -93,6 +93,7 @@ class Timeouts {
   bool schedule(Timeout &timeout, int frequency) noexcept;
   void reconcile(Timeout &timeout) noexcept;
   void reconcile_locked(Timeout &timeout);
+  void put_off(Timeout &timeout) noexcept;
   bool take_due(Timeout &timeout, std::uint64_t now_ms) noexcept;
   bool leave_list_unless_wanted(Timeout &timeout) noexcept;
   void leave_list(Timeout &timeout) noexcept;
@@ -101,6 +102,7 @@ class Timeouts {
   SlotQueue<Timeout> to_free_{table};
   SlotQueue<Timeout> put_off_{table};  // dirty, with no memory for the queue that they are to be in
   std::uint64_t retry_due_ = kNever;
+  bool retrying_ = false;
   TimerHeap<Timeout> heap_;
   std::vector<Timeout *> list_;
 };

@@ -145,7 +145,7 @@ typedef struct virt_uv_stats {
   uint64_t dropped;        /* events that came for a mask that no longer wanted them */
   uint64_t inspections;    /* events whose bits were asked of poll(2) */
   uint64_t wakeups;        /* times another thread (or the host's own code) had to wake the loop */
-  uint64_t failures;       /* adds that failed, and watches that could not be armed at the first try */
+  uint64_t failures;       /* adds that failed, and what could not be armed or started at the first try */
   uint64_t slow_callbacks; /* callbacks that took slow_callback_ms or longer */
   uint64_t exceptions;     /* C++ exceptions that a callback let out */
 } virt_uv_stats;

@@ -1,0 +1,19 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# imports.sh LIBRARY: fails when the library calls something of the C library, libuv or libvirt that is neither in
+# inject.c (it can fail, and the test makes it) nor in the list here (it cannot, or its failure is nobody's loss).
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+
+cannot_fail='__[a-z]*san_.*|__cxa_.*|__errno_location|__gmon_start__|__gxx_personality_v0|__register_atfork|__tls_get_addr|__udivti3
+abort|dladdr|fprintf|fputs|fwrite|getenv|mem.*|pthread_.*|snprintf|stderr|str.*|close|_ITM_.*|_Unwind_.*
+uv_backend_fd|uv_check_.*|uv_close|uv_default_loop|uv_handle_size|uv_hrtime|uv_idle_.*|uv_is_closing|uv_loop_close
+uv_loop_size|uv_now|uv_poll_st.*|uv_prepare_.*|uv_ref|uv_strerror|uv_timer_.*|uv_translate_sys_error|uv_unref|uv_version.*
+uv_async_send|virEvent.*|virResetLastError'
+
+unknown=$(nm --dynamic --undefined-only "$1" | awk '{ print $2 }' | sed 's/@.*//; s/64$//' | grep -v '^_Z' |
+  grep -vxE "$(tr '\n' '|' <<<"$cannot_fail" | sed 's/|$//')" | while read -r name; do
+  grep -qE "^[a-z_ ]*\b$name\(" "$here/inject.c" || echo "$name"
+done)
+[[ -z $unknown ]] || { printf 'Can these fail? Then put them into inject.c: %s\n' "${unknown//$'\n'/ }"; exit 1; }

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Makes the Nth call fail that libvirt-uv.so makes of anything that can fail: allocations, system calls, and libuv's and
+ * libvirt's functions. It is linked into the test program, whose definitions come before those of the libraries.
+ *
+ * Who calls is told by the return address: only calls from within libvirt-uv.so's own mapping count. What libuv calls is
+ * left alone: virt-uv.h names what it does when that fails. imports.sh holds the list of what the library calls at all.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <libvirt/libvirt.h>
+#include <uv.h>
+
+#include "inject.h"
+
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+static uintptr_t from, to; /* where libvirt-uv.so is mapped */
+static atomic_long calls;  /* that could fail, since inject_start() */
+static atomic_long fail_at; /* 0: none */
+static const char *_Atomic failed_call;
+
+static int find_library(struct dl_phdr_info *info, size_t size, void *data) {
+  (void)size;
+  (void)data;
+  if (strstr(info->dlpi_name, "libvirt-uv.so") == NULL) return 0;
+  from = info->dlpi_addr;
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const uintptr_t end = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr + info->dlpi_phdr[i].p_memsz;
+    if (end > to) to = end;
+  }
+  return 1;
+}
+
+static int must_fail(const char *name, uintptr_t caller) { return inject_must_fail(name, caller); }
+
+int inject_must_fail(const char *name, uintptr_t caller) {
+  if (caller < from || caller >= to) return 0;
+  if (atomic_fetch_add(&calls, 1) + 1 != atomic_load(&fail_at)) return 0;
+  failed_call = name;
+  return 1;
+}
+
+/* --- System calls --- */
+
+int fcntl(int fd, int command, ...) {
+  static int (*next)(int, int, ...);
+  va_list arguments;
+  va_start(arguments, command);
+  void *argument = va_arg(arguments, void *);
+  va_end(arguments);
+  if (next == NULL) next = NEXT(fcntl);
+  if (must_fail("fcntl", CALLER)) return errno = EMFILE, -1;
+  return next(fd, command, argument);
+}
+
+int eventfd(unsigned value, int flags) {
+  static int (*next)(unsigned, int);
+  if (next == NULL) next = NEXT(eventfd);
+  if (must_fail("eventfd", CALLER)) return errno = ENFILE, -1;
+  return next(value, flags);
+}
+
+int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
+  static int (*next)(int, int, int, struct epoll_event *);
+  if (next == NULL) next = NEXT(epoll_ctl);
+  /* Taking an fd out needs nothing of the kernel that it could lack. */
+  if (operation != EPOLL_CTL_DEL && must_fail("epoll_ctl", CALLER)) return errno = ENOSPC, -1;
+  return next(epoll, operation, fd, event);
+}
+
+/* StandIn::init_poll() puts a file on its shelf, another in its place, and then both back. The kernel refuses neither of the two
+ * last where it took the two first: they name the same open fds. So only the first two can fail. */
+int dup3(int old, int new, int flags) {
+  static int (*next)(int, int, int);
+  static int shelf = -1, place = -1;
+  if (next == NULL) next = NEXT(dup3);
+  const int restores = new == shelf || new == place;
+  if (!restores && must_fail("dup3", CALLER)) return errno = EBADF, -1;
+  if (new == shelf)
+    shelf = place = -1;
+  else if (!restores)
+    *(shelf < 0 ? &shelf : &place) = new;
+  return next(old, new, flags);
+}
+
+int poll(struct pollfd *fds, nfds_t count, int timeout) {
+  static int (*next)(struct pollfd *, nfds_t, int);
+  if (next == NULL) next = NEXT(poll);
+  if (must_fail("poll", CALLER)) return errno = ENOMEM, -1;
+  return next(fds, count, timeout);
+}
+
+int fstat(int fd, struct stat *ret) {
+  static int (*next)(int, struct stat *);
+  if (next == NULL) next = NEXT(fstat);
+  if (must_fail("fstat", CALLER)) return errno = ENOMEM, -1;
+  return next(fd, ret);
+}
+
+ssize_t readlink(const char *path, char *ret, size_t size) {
+  static ssize_t (*next)(const char *, char *, size_t);
+  if (next == NULL) next = NEXT(readlink);
+  if (must_fail("readlink", CALLER)) return errno = ENOMEM, -1;
+  return next(path, ret, size);
+}
+
+/* --- libuv and libvirt --- */
+
+int uv_loop_init(uv_loop_t *loop) {
+  static int (*next)(uv_loop_t *);
+  if (next == NULL) next = NEXT(uv_loop_init);
+  return must_fail("uv_loop_init", CALLER) ? UV_EMFILE : next(loop);
+}
+
+int uv_async_init(uv_loop_t *loop, uv_async_t *async, uv_async_cb callback) {
+  static int (*next)(uv_loop_t *, uv_async_t *, uv_async_cb);
+  if (next == NULL) next = NEXT(uv_async_init);
+  return must_fail("uv_async_init", CALLER) ? UV_ENFILE : next(loop, async, callback);
+}
+
+int uv_poll_init(uv_loop_t *loop, uv_poll_t *handle, int fd) {
+  static int (*next)(uv_loop_t *, uv_poll_t *, int);
+  if (next == NULL) next = NEXT(uv_poll_init);
+  return must_fail("uv_poll_init", CALLER) ? UV_ENOMEM : next(loop, handle, fd);
+}
+
+int virInitialize(void) {
+  static int (*next)(void);
+  if (next == NULL) next = NEXT(virInitialize);
+  return must_fail("virInitialize", CALLER) ? -1 : next();
+}
+
+/* --- For the test --- */
+
+void inject_start(long nth) {
+  if (to == 0) dl_iterate_phdr(find_library, NULL);
+  failed_call = NULL;
+  calls = 0;
+  fail_at = nth;
+}
+
+const char *inject_stop(void) {
+  fail_at = 0;
+  return failed_call;
+}

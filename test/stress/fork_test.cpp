@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// fork(): what a child may do, and that it does the parent's loop no harm, although both share one epoll instance.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <climits>
+#include <thread>
+#include <vector>
+
+#include "host.hpp"
+#include "pipes.hpp"
+
+namespace {
+
+constexpr unsigned kLimitSeconds = 60;
+
+void no_timeout_callback(int, void *) {}
+void no_handle_callback(int, int, int, void *) {}
+void count(void *opaque) { ++*static_cast<int *>(opaque); }
+void count_event(int, int, int, void *opaque) { count(opaque); }
+
+// Runs fn in a forked child, which ends with its answer. A child that hangs is ended by SIGALRM.
+template <typename Fn>
+pid_t fork_child(Fn &&fn) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(kLimitSeconds);
+    _exit(fn());
+  }
+  REQUIRE(child > 0);
+  return child;
+}
+
+int status_of(pid_t child) {
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  return status;
+}
+
+// 0, or which answer is not the one that virt-uv.h documents.
+int wrong_answer(uv_loop_t *loop, int fd, int watch, int timer) {
+  virt_uv_update_handle(watch, 0);
+  virt_uv_update_timeout(timer, 0);
+  if (virt_uv_attach(loop, nullptr) != UV_EPERM) return 1;
+  if (virt_uv_detach(nullptr, nullptr) != UV_EPERM) return 2;
+  if (virt_uv_drain(count, nullptr) != UV_EPERM) return 3;
+  if (virt_uv_add_handle(fd, VIR_EVENT_HANDLE_READABLE, no_handle_callback, nullptr, nullptr) != -1) return 4;
+  if (virt_uv_add_timeout(0, no_timeout_callback, nullptr, nullptr) != -1) return 5;
+  if (virt_uv_remove_handle(watch) != -1) return 6;
+  if (virt_uv_remove_timeout(timer) != -1) return 7;
+  virt_uv_ref();
+  virt_uv_unref();
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("a forked child gets the documented answers, and the parent's loop goes on as if there were none") {
+  Host host;
+  Signal signal;
+  signal.raise();
+  int events = 0, ticks = 0;
+  const int watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
+  const int timer = virt_uv_add_timeout(1, [](int, void *opaque) { count(opaque); }, &ticks, nullptr);
+  REQUIRE(host.loop.turn_until([&] { return events > 0 && ticks > 0; }));
+  CHECK(status_of(fork_child([] { return 0; })) == 0);
+  CHECK(status_of(fork_child([&] { return wrong_answer(host.loop.get(), signal.get(), watch, timer); })) == 0);
+  CHECK(status_of(fork_child([] { return execl("/bin/true", "true", static_cast<char *>(nullptr)); })) == 0);
+  events = ticks = 0;
+  CHECK(host.loop.turn_until([&] { return events > 0 && ticks > 0; }));
+  CHECK(virt_uv_remove_handle(watch) == 0);
+  CHECK(virt_uv_remove_timeout(timer) == 0);
+  CHECK(drain(host.loop));
+}
+
+TEST_CASE("a child that is forked while other threads are in the middle of calls does not hang") {
+  Host host;
+  Signal signal;
+  const int watch = virt_uv_add_handle(signal.get(), 0, no_handle_callback, nullptr, nullptr);
+  const int timer = virt_uv_add_timeout(-1, no_timeout_callback, nullptr, nullptr);
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i)
+    threads.emplace_back([&, timer] {
+      while (!stop) {  // both take the library's locks
+        virt_uv_update_timeout(timer, INT_MAX);
+        virt_uv_walk([](const virt_uv_entry *, void *) {}, nullptr);
+      }
+    });
+  for (int i = 0; i < 30; ++i) {
+    host.loop.turn(1);
+    CHECK(status_of(fork_child([&] { return wrong_answer(host.loop.get(), signal.get(), watch, timer); })) == 0);
+  }
+  stop = true;
+  for (std::thread &thread : threads) thread.join();
+  CHECK(virt_uv_remove_handle(watch) == 0);
+  CHECK(virt_uv_remove_timeout(timer) == 0);
+  CHECK(drain(host.loop));
+}
+
+TEST_CASE("what a child has inherited wakes the parent's loop no more once it is removed") {
+  Host host;
+  Signal signal;
+  signal.raise();
+  int events = 0;
+  const int watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
+  REQUIRE(host.loop.turn_until([&] { return events > 0; }));
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+  Fd read_end(ends[0]), write_end(ends[1]);
+  const pid_t child = fork_child([&] {  // holds every fd until the parent says so
+    write_end.close();
+    char byte;
+    return static_cast<int>(read(read_end.get(), &byte, 1));
+  });
+  REQUIRE(virt_uv_remove_handle(watch) == 0);
+  REQUIRE(drain(host.loop));
+  host.loop.turn(3);
+  pollfd epoll = {uv_backend_fd(host.loop.get()), POLLIN, 0};
+  CHECK(poll(&epoll, 1, 0) == 0);
+  write_end.close();
+  CHECK(status_of(child) == 0);
+}
+
+TEST_CASE("no fd of the library outlives an exec") {
+  std::vector<int> before;
+  for (int fd = 0; fd < 1024; ++fd)
+    if (fcntl(fd, F_GETFD) >= 0) before.push_back(fd);
+  Host host;
+  Signal signal;
+  SocketPair pair;
+  const int ids[] = {virt_uv_add_handle(signal.get(), 1, no_handle_callback, nullptr, nullptr),
+                     virt_uv_add_handle(pair.ours.get(), 1, no_handle_callback, nullptr, nullptr)};
+  host.loop.turn(3);
+  int inherited = 0;
+  for (int fd = 0; fd < 1024; ++fd) {
+    const int flags = fcntl(fd, F_GETFD);
+    const bool is_new = std::find(before.begin(), before.end(), fd) == before.end();
+    if (is_new && flags >= 0 && (flags & FD_CLOEXEC) == 0) ++inherited;
+  }
+  CHECK(inherited == 0);
+  for (const int id : ids) CHECK(virt_uv_remove_handle(id) == 0);
+  CHECK(drain(host.loop));
+}

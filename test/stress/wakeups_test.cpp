@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// No wake-up is ever lost: on a loop that nothing else would wake, workers flip masks and timers as remote calls do, and
+// make the fd ready at a random moment of the flip. Each then waits for its callback, and one that does not come is a
+// failure: nothing else would bring it later, so waiting longer could not help.
+#include <poll.h>
+
+#include <atomic>
+#include <climits>
+#include <memory>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "host.hpp"
+#include "pipes.hpp"
+#include "scale.hpp"
+
+namespace {
+
+constexpr int kWorkers = 4;
+constexpr int kLimitMs = 30000;
+
+// Raised by a callback on the loop's thread, waited for by the worker.
+class Reply {
+ public:
+  bool wait() {
+    pollfd readable = {signal_.get(), POLLIN, 0};
+    if (poll(&readable, 1, kLimitMs) != 1) return false;
+    eventfd_t value;
+    return eventfd_read(signal_.get(), &value) == 0;
+  }
+  void raise() { eventfd_write(signal_.get(), 1); }
+
+ private:
+  Signal signal_;
+};
+
+void spin(unsigned turns) {
+  for (std::atomic<unsigned> i{0}; i < turns; ++i) continue;
+}
+
+class Flipper {
+ public:
+  explicit Flipper(unsigned seed) : random_(seed) {
+    watch_ = virt_uv_add_handle(signal_.get(), 0, on_event, this, nullptr);
+    timer_ = virt_uv_add_timeout(-1, on_timeout, this, nullptr);
+  }
+
+  // Stops at the first callback that does not come.
+  void run(std::uint64_t rounds) {
+    for (; done_ < rounds; ++done_)
+      if (random_() % 4 != 0 ? !flip_watch() : !flip_timer()) break;
+    virt_uv_remove_handle(watch_);
+    virt_uv_remove_timeout(timer_);
+  }
+
+  std::uint64_t done() const { return done_; }
+
+ private:
+  // As virNetClientIO does around each remote call: silent, and listening again. The fd becomes ready at any moment.
+  bool flip_watch() {
+    const unsigned moment = static_cast<unsigned>(random_() % 4);
+    const int mask = VIR_EVENT_HANDLE_READABLE | (random_() % 2 != 0 ? VIR_EVENT_HANDLE_ERROR : 0);
+    if (moment == 0) make_ready();
+    virt_uv_update_handle(watch_, 0);
+    if (moment == 1) make_ready();
+    virt_uv_update_handle(watch_, mask);
+    if (moment == 2) make_ready();
+    virt_uv_update_handle(watch_, 0);
+    virt_uv_update_handle(watch_, mask);
+    if (moment == 3) make_ready();
+    return reply_.wait();
+  }
+
+  // As virObjectEventState does for each burst of events: from -1 to 0, to fire once.
+  bool flip_timer() {
+    virt_uv_update_timeout(timer_, random_() % 2 != 0 ? -1 : INT_MAX);  // neither fires by itself
+    virt_uv_update_timeout(timer_, 0);
+    return reply_.wait();
+  }
+
+  void make_ready() {
+    spin(static_cast<unsigned>(random_() % 64));
+    eventfd_write(signal_.get(), 1);
+    spin(static_cast<unsigned>(random_() % 64));
+  }
+
+  static void on_event(int watch, int fd, int, void *opaque) {
+    eventfd_t value;
+    if (eventfd_read(fd, &value) != 0) return;
+    // Half of the time the callback leaves the watch on, so that the next flip finds it armed.
+    Flipper &self = *static_cast<Flipper *>(opaque);
+    if (++self.calls_ % 2 == 0) virt_uv_update_handle(watch, 0);
+    self.reply_.raise();
+  }
+  static void on_timeout(int timer, void *opaque) {
+    virt_uv_update_timeout(timer, -1);
+    static_cast<Flipper *>(opaque)->reply_.raise();
+  }
+
+  Signal signal_;
+  Reply reply_;
+  std::mt19937 random_;
+  int watch_, timer_;
+  unsigned calls_ = 0;  // the loop's thread only
+  std::uint64_t done_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("no wake-up is lost when workers flip masks and timers of a loop that nothing else wakes") {
+  const std::uint64_t rounds = scaled(25000);
+  Host host;
+  std::vector<std::unique_ptr<Flipper>> flippers;
+  for (unsigned i = 0; i < kWorkers; ++i) flippers.push_back(std::make_unique<Flipper>(i + 1));
+  std::vector<std::thread> threads;
+  for (auto &flipper : flippers) threads.emplace_back([&] { flipper->run(rounds); });
+  uv_run(host.loop.get(), UV_RUN_DEFAULT);  // returns when all have removed what they had
+  for (std::thread &thread : threads) thread.join();
+  for (auto &flipper : flippers) CHECK(flipper->done() == rounds);
+  CHECK(stats().adds == stats().frees);
+  WARN(kWorkers * rounds << " flips");
+}
