@@ -6,7 +6,6 @@
 #include <virt-uv/adapter.hpp>
 
 #include "fixtures.hpp"
-#include "uv_loop.hpp"
 
 using virt_uv::Adapter;
 

@@ -1,36 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What several tests of the C++ layer look through. */
+ * What several tests of the C++ layer look through, beside the fixtures of test/unit. */
 #pragma once
 
-#include <unistd.h>
-
-#include <cstdint>
 #include <system_error>
 #include <utility>
 
-#include <virt-uv/virt-uv.h>
-
 #include "catch.hpp"
+#include "host.hpp"
+#include "pipes.hpp"
 
-/* A pipe with one end to watch. */
-class Pipe {
+/* A loop that the library is attached to by what is tested. In the end it turns until a detach under way is done, and
+ * must have nothing left. */
+class UvLoop : public Loop {
  public:
-  Pipe() { REQUIRE(pipe(fds_) == 0); }
-  ~Pipe() {
-    close(fds_[0]);
-    close(fds_[1]);
-  }
-  int reader() const { return fds_[0]; }
-  int writer() const { return fds_[1]; }
-  void make_readable() const { REQUIRE(write(fds_[1], "x", 1) == 1); }
-  void empty() const {
-    char byte;
-    REQUIRE(read(fds_[0], &byte, 1) == 1);
-  }
+  ~UvLoop() { uv_run(get(), UV_RUN_DEFAULT); }
 
- private:
-  int fds_[2];
+  template <typename Done>
+  void run_until(Done&& done) {
+    REQUIRE(turn_until(std::forward<Done>(done)));
+  }
 };
 
 /* Captured by a closure, it counts that closure's destructions. Move-only, and so is the closure. */
@@ -46,12 +35,6 @@ class CountsDestruction {
  private:
   int* count_;
 };
-
-inline virt_uv_stats stats() {
-  virt_uv_stats now = VIRT_UV_STATS_INIT;
-  REQUIRE(virt_uv_get_stats(&now) == 0);
-  return now;
-}
 
 /* The code that `call` throws as std::system_error; fails the test when it throws nothing. */
 template <typename Call>

@@ -15,7 +15,6 @@
 #include "fixtures.hpp"
 #include "own_process.hpp"
 #include "poll_event_impl.hpp"
-#include "uv_loop.hpp"
 
 using virt_uv::Adapter;
 using virt_uv::handle_event;
@@ -63,10 +62,10 @@ TEST_CASE("libvirt's calls arrive at the registered implementation") {
   register_impl(counted);
   const int timeouts_before = counted.calls.add_timeout;
   const int removals_before = counted.calls.remove_timeout;
-  const Pipe pipe;
+  Signal signal;
 
   const int watch = virEventAddHandle(
-      pipe.reader(), 0, [](int, int, int, void*) {}, nullptr, nullptr);
+      signal.get(), 0, [](int, int, int, void*) {}, nullptr, nullptr);
   virEventUpdateHandle(watch, VIR_EVENT_HANDLE_READABLE);
   CHECK(virEventRemoveHandle(watch) == 0);
   const int timer = virEventAddTimeout(-1, nothing, nullptr, nullptr);
@@ -143,6 +142,16 @@ TEST_CASE("a registered implementation that refuses everything still holds its p
   CHECK(virEventAddTimeout(-1, nothing, nullptr, nullptr) == -1);
 }
 
+TEST_CASE("a registration is refused where C code registered functions that refuse everything") {
+  if (!in_own_process()) return;
+  REQUIRE(virInitialize() == 0);
+  virEventRegisterImpl([](int, int, virEventHandleCallback, void*, virFreeCallback) { return -1; }, c_update, c_remove,
+                       [](int, virEventTimeoutCallback, void*, virFreeCallback) { return -1; }, c_update, c_remove);
+  PollEventImpl poll;
+  CHECK(error_of([&] { register_impl(poll); }) == std::errc::device_or_resource_busy);
+  CHECK(error_of([&] { register_impl(poll); }) == std::errc::device_or_resource_busy);
+}
+
 TEST_CASE("a refused implementation is never called") {
   if (!in_own_process()) return;
   PollEventImpl poll;
@@ -181,13 +190,13 @@ TEST_CASE("a closure is called by whichever loop is registered") {
   if (!in_own_process()) return;
   PollEventImpl poll;
   register_impl(poll);
-  const Pipe pipe;
+  Signal signal;
   int destroyed = 0;
   handle_event seen = handle_event::none;
   virt_uv::Watch watch(
-      pipe.reader(), handle_event::readable,
+      signal.get(), handle_event::readable,
       [&seen, counts = CountsDestruction(destroyed)](int, int, handle_event events) { seen = events; });
-  pipe.make_readable();
+  signal.raise();
   poll.run_once(0);
   CHECK(seen == handle_event::readable);
   watch.remove();
@@ -199,12 +208,12 @@ TEST_CASE("a closure is called by whichever loop is registered") {
 TEST_CASE("an add where no loop is registered throws and destroys the closure") {
   if (!in_own_process()) return;
   REQUIRE(virInitialize() == 0);
-  const Pipe pipe;
+  Signal signal;
   int destroyed = 0;
   CHECK(error_of([&] { virt_uv::add_timeout(1, [counts = CountsDestruction(destroyed)](int) {}); }).value() == UV_EIO);
   CHECK(destroyed == 1);
   CHECK(error_of([&] {
-          virt_uv::add_handle(pipe.reader(), handle_event::readable,
+          virt_uv::add_handle(signal.get(), handle_event::readable,
                               [counts = CountsDestruction(destroyed)](int, int, handle_event) {});
         }).value() == UV_EIO);
   CHECK(destroyed == 2);
@@ -217,12 +226,12 @@ TEST_CASE("the libuv implementation is always the same object") {
 TEST_CASE("calls made before there is a loop are kept and carried out once there is one") {
   if (!in_own_process()) return;
   register_impl(UvEventImpl::instance());
-  const Pipe pipe;
-  pipe.make_readable();
+  Signal signal;
+  signal.raise();
   int fired = 0, destroyed = 0;
   virt_uv::Timeout timeout(-1, [&fired](int) { ++fired; });
   timeout.update(0);
-  virt_uv::Watch watch(pipe.reader(), handle_event::readable, [&](int, int, handle_event) { ++fired, watch.remove(); });
+  virt_uv::Watch watch(signal.get(), handle_event::readable, [&](int, int, handle_event) { ++fired, watch.remove(); });
   virt_uv::Timeout removed(0, [&fired, counts = CountsDestruction(destroyed)](int) { fired += 1000; });
   removed.remove();
   CHECK(virt_uv_loop() == nullptr);

@@ -10,7 +10,6 @@
 #include "own_process.hpp"
 #include "poll_event_impl.hpp"
 #include "units.hpp"
-#include "uv_loop.hpp"
 
 using virt_uv::UvEventImpl;
 
