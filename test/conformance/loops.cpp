@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The loops there are, one line for each.
+#include "loop.hpp"
+
+#include <stdexcept>
+
+namespace conformance {
+
+std::unique_ptr<Loop> make_default_loop();
+
+namespace {
+
+struct Driver {
+  const char *name;
+  std::unique_ptr<Loop> (*make)();
+};
+
+constexpr Driver kDrivers[] = {
+    {"default", make_default_loop},
+};
+
+}  // namespace
+
+std::vector<std::string> loop_names() {
+  std::vector<std::string> names;
+  for (const Driver &driver : kDrivers) names.emplace_back(driver.name);
+  return names;
+}
+
+std::unique_ptr<Loop> make_loop(const std::string &name) {
+  std::string known;
+  for (const Driver &driver : kDrivers) {
+    if (name == driver.name) return driver.make();
+    known += std::string(known.empty() ? "" : ", ") + driver.name;
+  }
+  throw std::runtime_error("there is no loop '" + name + "'; choose one of: " + known);
+}
+
+}  // namespace conformance

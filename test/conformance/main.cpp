@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Runs the scenarios on one loop:
+//
+//     virt-uv-conformance LOOP [--trace FILE] [Catch2's options]
+//
+// --trace writes what each scenario saw, for compare.py: a line of JSON for each, with its name, its trace and the key
+// of the known difference that it shows.
+#define CATCH_CONFIG_RUNNER
+#include "scenario.hpp"
+#if __has_include(<catch2/catch_session.hpp>)
+#include <catch2/catch_session.hpp>
+#endif
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "known.hpp"
+
+namespace conformance {
+namespace {
+
+// A scenario that takes so long waits for something that will not come.
+constexpr unsigned kPatienceSeconds = 60;
+
+std::unique_ptr<Loop> loop;
+std::string loop_name;
+std::ofstream trace_file;
+std::vector<std::string> differences_asked;
+
+extern "C" void out_of_patience(int) {
+  static constexpr char kLine[] = "the scenario waits for something that does not come\n";
+  [[maybe_unused]] const auto written = write(STDERR_FILENO, kLine, sizeof kLine - 1);
+  abort();  // Catch2 names the test case
+}
+
+void write_trace(const World &world) {
+  if (!trace_file.is_open()) return;
+  trace_file << nlohmann::json{{"scenario", world.scenario()},
+                               {"trace", world.trace()},
+                               {"differences", differences_asked}}
+             << std::endl;
+}
+
+}  // namespace
+
+bool known_difference(const char *key) {
+  for (const KnownDifference &known : known_differences()) {
+    if (known.key != std::string(key)) continue;
+    differences_asked.emplace_back(key);
+    return known.loop == loop_name;
+  }
+  fmt::print(stderr, "known.cpp has no difference '{}'\n", key);
+  abort();
+}
+
+void run_scenario(const char *name, void (*body)(World &world)) {
+  auto world = std::make_unique<World>(*loop, name);
+  differences_asked.clear();
+  alarm(kPatienceSeconds);
+  try {
+    body(*world);
+    world->finish();
+  } catch (...) {
+    // The loop may still call into this world, so it stays.
+    World *left = world.release();
+    try {
+      left->finish();
+    } catch (const std::exception &error) {
+      fmt::print(stderr, "after '{}': {}\n", name, error.what());
+    }
+    alarm(0);
+    throw;
+  }
+  alarm(0);
+  write_trace(*world);
+  const std::vector<std::string> violations = world->violations();
+  for (const std::string &violation : violations) UNSCOPED_INFO(violation);
+  REQUIRE(violations.empty());
+}
+
+int run(int argc, char **argv) {
+  if (argc < 2) {
+    fmt::print(stderr, "usage: {} {} [--trace FILE] [Catch2's options]\n", argv[0], fmt::join(loop_names(), "|"));
+    return 2;
+  }
+  loop_name = argv[1];
+  std::vector<const char *> rest{argv[0]};
+  for (int i = 2; i < argc; ++i) {
+    if (std::string(argv[i]) == "--trace" && i + 1 < argc) {
+      trace_file.open(argv[++i]);
+    } else {
+      rest.push_back(argv[i]);
+    }
+  }
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGALRM, out_of_patience);
+  loop = make_loop(loop_name);
+  loop->set_up();
+  const int failed = Catch::Session().run(static_cast<int>(rest.size()), rest.data());
+  if (failed == 0) loop->tear_down();
+  return failed;
+}
+
+}  // namespace conformance
+
+int main(int argc, char **argv) {
+  try {
+    return conformance::run(argc, argv);
+  } catch (const std::exception &error) {
+    fmt::print(stderr, "{}: {}\n", argv[0], error.what());
+    return 2;
+  }
+}

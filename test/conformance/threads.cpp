@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The six functions called by other threads, while the loop sleeps, while it is in a callback, and while it runs.
+//
+// The scenario's own thread turns the loop; the others check nothing themselves, as Catch2 takes checks from one thread
+// only.
+#include <sys/socket.h>
+
+#include <thread>
+
+#include "asleep.hpp"
+#include "fds.hpp"
+#include "masks.hpp"
+#include "scenario.hpp"
+
+using namespace conformance;
+
+namespace {
+
+constexpr int kHour = 3600 * 1000;
+
+// Does `act` on another thread and waits for its end: called in a callback, it shows that `act` does not wait for that.
+void on_another_thread(const std::function<void()> &act) { std::thread(act).join(); }
+
+std::function<bool()> called(const Entry &entry) {
+  return [&entry] { return entry.calls > 0; };
+}
+
+}  // namespace
+
+CONFORMANCE("row 23: a timeout set to 0 by another thread wakes the sleeping loop") {
+  Entry &timeout = world.add_timeout(-1);
+  while_asleep(
+      world, [&] { world.update(timeout, 0); }, called(timeout));
+}
+
+CONFORMANCE("row 23: a timeout flipped to 0 by another thread for each of many bursts fires each time") {
+  Entry *timeout = nullptr;
+  timeout = &world.add_timeout(-1, [&](int) { world.update(*timeout, -1); });
+  world.other_threads_decide();
+  constexpr int kBursts = 300;
+  for (int burst = 1; burst <= kBursts; ++burst) {
+    std::thread other([&] { world.update(*timeout, 0); });
+    world.wait_until([&] { return timeout->calls == burst; });
+    other.join();
+  }
+}
+
+CONFORMANCE("threads: a timeout made shorter by another thread wakes the sleeping loop") {
+  Entry &timeout = world.add_timeout(kHour);
+  while_asleep(
+      world, [&] { world.update(timeout, 1); }, called(timeout));
+}
+
+CONFORMANCE("threads: a timeout added by another thread wakes the sleeping loop") {
+  std::atomic<Entry *> timeout{nullptr};
+  while_asleep(
+      world, [&] { timeout = &world.add_timeout(0); },
+      [&] { return timeout.load() != nullptr && timeout.load()->calls > 0; });
+}
+
+CONFORMANCE("threads: a watch added by another thread wakes the sleeping loop") {
+  const int fd = make_readable(world);
+  std::atomic<Entry *> watch{nullptr};
+  while_asleep(
+      world, [&] { watch = &world.add_handle(fd, R); },
+      [&] { return watch.load() != nullptr && watch.load()->calls > 0; });
+}
+
+CONFORMANCE("threads: a watch enabled by another thread wakes the sleeping loop") {
+  Entry &watch = world.add_handle(make_readable(world), 0);
+  while_asleep(
+      world, [&] { world.update(watch, R); }, called(watch));
+}
+
+CONFORMANCE("threads: a mask widened by another thread wakes the sleeping loop") {
+  const Ends pair = make_socketpair(world, SOCK_STREAM);
+  Entry &watch = world.add_handle(pair.a, R);
+  while_asleep(
+      world, [&] { world.update(watch, R | W); }, called(watch));
+}
+
+CONFORMANCE("threads: a watch and a timeout removed by another thread are freed by the sleeping loop") {
+  Entry &watch = world.add_handle(make_readable(world), 0);
+  Entry &timeout = world.add_timeout(kHour);
+  while_asleep(
+      world,
+      [&] {
+        world.remove(watch);
+        world.remove(timeout);
+      },
+      [&] { return World::freed(watch) && World::freed(timeout); });
+}
+
+CONFORMANCE("row 13: a watch removed by another thread while the loop sleeps does not fire for what comes later") {
+  const Ends pipe = make_pipe(world);
+  Entry &watch = world.add_handle(pipe.a, R);
+  while_asleep(
+      world,
+      [&] {
+        world.remove(watch);
+        put(pipe.b, 1);
+      },
+      [&] { return World::freed(watch); });
+  CHECK(watch.calls == 0);
+}
+
+CONFORMANCE("row 18: an fd that another thread removes, closes and reuses while the loop sleeps is another fd") {
+  const Ends pipe = make_pipe(world);
+  Entry &old = world.add_handle(pipe.a, R);
+  std::atomic<Entry *> reused{nullptr};
+  while_asleep(
+      world,
+      [&] {
+        world.remove(old);
+        world.close(pipe.a);
+        const Ends pair = make_socketpair(world, SOCK_STREAM);
+        put(pair.b, 1);
+        reused = &world.add_handle(pair.a, R | W);
+      },
+      [&] { return reused.load() != nullptr && reused.load()->calls > 0; });
+  CHECK(old.calls == 0);
+  CHECK(world.steady() == Calls{"w2 R|W"});
+}
+
+CONFORMANCE("row 14: a remove by another thread returns while the callback runs, and ff comes after that") {
+  for (const bool timeout : {false, true}) {
+    Entry *entry = nullptr;
+    const auto removed_meanwhile = [&](int) {
+      on_another_thread([&] { world.remove(*entry); });
+      CHECK_FALSE(World::freed(*entry));
+    };
+    entry = timeout ? &world.add_timeout(0, removed_meanwhile)
+                    : &world.add_handle(make_readable(world), R, removed_meanwhile);
+    world.wait_until([&] { return World::freed(*entry); });
+    CHECK(world.steady().empty());
+    CHECK(entry->calls == 1);
+  }
+}
+
+CONFORMANCE("row 14: no function waits for a callback that is running") {
+  const int fd = make_readable(world);
+  Entry &other_watch = world.add_handle(fd, 0);
+  Entry &other_timeout = world.add_timeout(-1);
+  Entry *entry = nullptr;
+  entry = &world.add_handle(make_readable(world), R, [&](int) {
+    on_another_thread([&] {
+      world.add_handle(fd, R);
+      world.add_timeout(0);
+      world.update(other_watch, R);
+      world.update(other_timeout, 0);
+      world.remove(*entry);
+    });
+  });
+  CHECK(world.steady() == Calls{"t1", "t2", "w1 R", "w3 R"});
+}
+
+CONFORMANCE("row 14: no function waits for an ff that is running") {
+  const int fd = make_readable(world);
+  Entry &other = world.add_handle(fd, 0);
+  Entry &victim = world.add_timeout(-1);
+  Entry &removed = world.add_handle(fd, R, {}, [&] {
+    on_another_thread([&] {
+      world.add_timeout(0);
+      world.update(other, R);
+      world.remove(victim);
+    });
+  });
+  world.remove(removed);
+  CHECK(world.steady() == Calls{"t2", "w1 R"});
+}
+
+CONFORMANCE("row 22: an update to 0 by another thread during the callback that disables itself is not lost") {
+  Entry *timeout = nullptr;
+  timeout = &world.add_timeout(0, [&](int) {
+    world.update(*timeout, -1);
+    on_another_thread([&] { world.update(*timeout, 0); });
+  });
+  CHECK(world.steady() == Calls{"t1"});
+}
+
+CONFORMANCE(
+    "row 22: a timeout that disables itself after another thread's update to 0 is silent: the last word counts") {
+  Entry *timeout = nullptr;
+  timeout = &world.add_timeout(0, [&](int) {
+    on_another_thread([&] { world.update(*timeout, 0); });
+    world.update(*timeout, -1);
+  });
+  CHECK(world.steady().empty());
+  CHECK(timeout->calls == 1);
+}
+
+CONFORMANCE("row 8: a mask changed by another thread during the callback holds from then on") {
+  Entry *masked = nullptr;
+  masked =
+      &world.add_handle(make_readable(world), R, [&](int) { on_another_thread([&] { world.update(*masked, 0); }); });
+  CHECK(world.turn() == Calls{"w1 R"});
+  CHECK(world.steady().empty());
+  Entry *masked_for_a_moment = nullptr;
+  masked_for_a_moment = &world.add_handle(make_readable(world), R, [&](int) {
+    on_another_thread([&] {
+      world.update(*masked_for_a_moment, 0);
+      world.update(*masked_for_a_moment, R);
+    });
+  });
+  CHECK(world.steady() == Calls{"w2 R"});
+}
+
+CONFORMANCE("threads: masked and unmasked by workers all the time, as by remote calls, a watch loses no wake-up") {
+  world.other_threads_decide();
+  constexpr int kPairs = 20000;
+  std::vector<Entry *> watches;
+  for (int i = 0; i < 2; ++i) watches.push_back(&world.add_handle(make_readable(world), R));
+  std::atomic<int> at_work{2};
+  std::vector<std::thread> workers;
+  for (Entry *watch : watches) {
+    workers.emplace_back([&world, &at_work, watch] {
+      for (int pair = 0; pair < kPairs; ++pair) {
+        world.update(*watch, 0);
+        world.update(*watch, R);
+      }
+      --at_work;
+    });
+  }
+  // The fds stay readable, so a loop that sleeps for good has lost one.
+  world.wait_until([&] { return at_work == 0; });
+  for (std::thread &worker : workers) worker.join();
+  CHECK(world.steady() == Calls{"w1 R", "w2 R"});
+}
+
+CONFORMANCE(
+    "threads: while the loop runs, others add, update and remove, and all is freed once, with no call behind its "
+    "remove") {
+  world.other_threads_decide();
+  constexpr int kRounds = 2000;
+  const int fd = make_readable(world);
+  std::atomic<int> at_work{3};
+  std::vector<std::thread> workers;
+  for (int i = 0; i < 3; ++i) {
+    workers.emplace_back([&] {
+      for (int round = 0; round < kRounds; ++round) {
+        Entry &watch = world.add_handle(fd, round % 3 == 0 ? 0 : R);
+        Entry &timeout = world.add_timeout(round % 4 == 0 ? 0 : kHour);
+        world.update(watch, R);
+        world.update(timeout, round % 2 == 0 ? 0 : -1);
+        world.remove(watch);
+        world.remove(timeout);
+      }
+      --at_work;
+    });
+  }
+  world.add_timeout(1);  // whatever the workers do, the loop wakes to see them end
+  world.wait_until([&] { return at_work == 0; });
+  for (std::thread &worker : workers) worker.join();
+}
+
+CONFORMANCE("threads: the loop may be turned by another thread than the one that registered it") {
+  std::vector<std::string> violations;
+  Calls calls;
+  on_another_thread([&] {
+    World elsewhere(world.loop(), world.scenario());
+    elsewhere.add_handle(make_readable(elsewhere), R);
+    elsewhere.add_timeout(0);
+    calls = elsewhere.steady();
+    elsewhere.finish();
+    violations = elsewhere.violations();
+  });
+  CHECK(calls == Calls{"t1", "w1 R"});
+  CHECK(violations.empty());
+}
