@@ -154,9 +154,9 @@ CONFORMANCE("row 4: each change of the mask takes hold, whatever the mask was be
       for (const int to : kMasks) {
         INFO(situation.name << ", mask " << bits_text(from) << " then " << bits_text(to));
         world.update(watch, from);
-        CHECK(world.turn() == truth_for({&watch}));
+        CHECK(world.steady() == truth_for({&watch}));
         world.update(watch, to);
-        CHECK(world.turn() == truth_for({&watch}));
+        CHECK(world.steady() == truth_for({&watch}));
       }
     }
     world.remove(watch);

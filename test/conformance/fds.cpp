@@ -141,10 +141,14 @@ int make_readable(World &world) {
   return pipe.a;
 }
 
-void put(int fd, int bytes) {
+bool put_some(int fd, int bytes) {
   const NonBlocking while_writing(fd);
   const std::string data(static_cast<std::size_t>(bytes), 'x');
-  if (write(fd, data.data(), data.size()) != static_cast<ssize_t>(data.size())) fail("write");
+  return write(fd, data.data(), data.size()) == static_cast<ssize_t>(data.size());
+}
+
+void put(int fd, int bytes) {
+  if (!put_some(fd, bytes)) fail("write");
 }
 
 void fill(int fd) {

@@ -38,7 +38,8 @@ int make_file(World &world, int flags);  // a regular file with some bytes in it
 int make_dev_null(World &world);
 int make_readable(World &world);  // the reading end of a pipe with a byte in it
 
-void put(int fd, int bytes);        // writes so many; throws if they do not fit
+bool put_some(int fd, int bytes);   // writes so many without blocking, or answers false
+void put(int fd, int bytes);        // as put_some, but throws
 void fill(int fd);                  // writes until it would block
 void drain(int fd);                 // reads until it would block, or the end
 void reset(World &world, int tcp);  // closes it so that the peer sees a reset

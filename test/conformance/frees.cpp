@@ -48,7 +48,7 @@ CONFORMANCE("row 16: a thousand watches and timeouts, removed in every state, ar
   for (int i = 0; i < 500; ++i) {
     entries.push_back(&world.add_handle(make_readable(world), i % 2 == 0 ? R : 0));
     entries.push_back(&world.add_timeout(i % 3 - 1));
-    if (i % 100 == 0) world.turn();
+    if (i % 100 == 0) world.settle();
   }
   for (Entry *entry : entries) world.remove(*entry);
   world.steady();

@@ -320,7 +320,7 @@ CONFORMANCE("row 13: a timeout that another's callback removes does not fire any
       }
     });
   }
-  for (int settling = 0; settling < 3; ++settling) world.turn_count();
+  world.settle();
   CHECK(world.turn_count() == 1);
   CHECK((timeouts[0]->calls == 0 || timeouts[1]->calls == 0));
 }
@@ -333,7 +333,7 @@ CONFORMANCE("row 13: a watch's callback removes a timeout, and a timeout's a wat
   watch = &world.add_handle(make_readable(world), R, [&](int) {
     if (timeout->state == Entry::State::kLive) world.remove(*timeout);
   });
-  for (int settling = 0; settling < 3; ++settling) world.turn_count();
+  world.settle();
   CHECK(world.turn_count() == 1);
   CHECK((watch->calls == 0 || timeout->calls == 0));
 }
@@ -380,12 +380,27 @@ CONFORMANCE("row 18: an fd closed before the remove, and reused before it too, i
   CHECK(reused.calls == 2);
 }
 
-CONFORMANCE("row 18: the peer sees the end as soon as the fd is removed and closed") {
+CONFORMANCE("row 18: the peer sees the end as soon as a callback has removed the watch and closed the fd") {
+  const Ends pair = make_socketpair(world, SOCK_STREAM);
+  put(pair.b, 1);
+  Entry *watch = nullptr;
+  watch = &world.add_handle(pair.a, R, [&](int) {
+    drain(pair.a);
+    world.remove(*watch);
+    world.close(pair.a);
+    CHECK(poll_truth(pair.b, R) == (R | H));
+  });
+  CHECK(world.turn() == Calls{"w1 R"});
+}
+
+CONFORMANCE("row 18: when the fd is removed and closed outside callbacks, the peer sees the end") {
   const Ends pair = make_socketpair(world, SOCK_STREAM);
   Entry &watch = world.add_handle(pair.a, R);
   world.turn();
   world.remove(watch);
   world.close(pair.a);
+  CHECK((poll_truth(pair.b, R) == 0) == known_difference("peer's end comes with an iteration"));
+  world.turn();
   CHECK(poll_truth(pair.b, R) == (R | H));
 }
 

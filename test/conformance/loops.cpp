@@ -8,6 +8,7 @@
 namespace conformance {
 
 std::unique_ptr<Loop> make_default_loop();
+std::unique_ptr<Loop> make_virt_uv_loop();
 
 namespace {
 
@@ -18,6 +19,7 @@ struct Driver {
 
 constexpr Driver kDrivers[] = {
     {"default", make_default_loop},
+    {"virt-uv", make_virt_uv_loop},
 };
 
 }  // namespace

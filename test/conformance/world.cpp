@@ -102,7 +102,7 @@ int World::remove(Entry &entry) {
   return answer;
 }
 
-Calls World::turn_untraced() {
+Calls World::quiet_turn() {
   for (int attempt = 0; attempt < kPatience; ++attempt) {
     ++turn_number_;
     calls_.clear();
@@ -116,22 +116,26 @@ Calls World::turn_untraced() {
 }
 
 Calls World::turn() {
-  Calls calls = turn_untraced();
+  Calls calls = quiet_turn();
   note(fmt::format("turn: {}", fmt::join(calls, ", ")));
   return calls;
 }
 
 std::size_t World::turn_count() {
-  const std::size_t count = turn_untraced().size();
+  const std::size_t count = quiet_turn().size();
   note(fmt::format("turn: {} calls", count));
   return count;
 }
 
+void World::settle() {
+  for (int turns = 0; turns < kSettling; ++turns) quiet_turn();
+}
+
 Calls World::steady() {
-  for (int settling = 0; settling < kSettling; ++settling) turn_untraced();
-  Calls last = turn_untraced();
+  settle();
+  Calls last = quiet_turn();
   for (int attempt = 0; attempt < kSteadyPatience; ++attempt) {
-    Calls now = turn_untraced();
+    Calls now = quiet_turn();
     if (now == last) {
       note(fmt::format("steady: {}", fmt::join(now, ", ")));
       return now;
@@ -173,12 +177,19 @@ void World::finish() {
     entry.on_free = nullptr;
     if (entry.state == Entry::State::kLive) remove(entry);
   }
-  for (int turns = 0; turns < kPatience && !unfreed().empty(); ++turns) turn_untraced();
+  for (int turns = 0; turns < kPatience && !unfreed().empty(); ++turns) quiet_turn();
   const std::string left = unfreed();
   if (!left.empty()) throw std::runtime_error("row 16: removed, and never freed: " + left);
   for (const int fd : owned_) ::close(fd);
   owned_.clear();
+  note_ends(false);
+  note_ends(true);
+}
+
+// Watches and timeouts apart: where several threads add, their common order is anybody's.
+void World::note_ends(bool timeouts) {
   for (const Entry &entry : entries_) {
+    if (entry.is_timeout != timeouts) continue;
     note(fmt::format("{}: {}", entry.name, refused(entry) ? "refused" : fmt::format("freed {}", entry.frees.load())));
   }
 }

@@ -72,8 +72,12 @@ class World {
 
   // The loop's thread, outside callbacks: one iteration, and what it called.
   Calls turn();
+  // The same, without a line in the trace.
+  Calls quiet_turn();
   // The same, where the order of dispatch, which is nobody's promise, decides whom it calls: how many calls it made.
   std::size_t turn_count();
+  // So many iterations, untraced, that every change has taken hold.
+  void settle();
   // What each iteration calls by now. Throws when that goes on changing.
   Calls steady();
   // Iterations that sleep, until `done`; answers how many. The caller's watchdog bounds it.
@@ -111,7 +115,7 @@ class World {
   void judge_place(const Entry &entry, const char *what);
   void judge_free(const Entry &entry);
   void violation(const Entry &entry, const std::string &what);
-  Calls turn_untraced();
+  void note_ends(bool timeouts);
   std::string unfreed();
 
   Loop &loop_;
