@@ -110,7 +110,6 @@ void Reconciler::on_idle(uv_idle_t *idle) {
   Reconciler &self = self_of(idle);
   self.waker_.enter_phase();
   self.timeouts_.run_list(uv_now(self.loop_), self.closing_);
-  self.polls_.dispatch_always_ready();
   if (self.closing_) self.waker_.leave();  // no prepare of ours follows
 }
 
@@ -125,6 +124,7 @@ void Reconciler::on_check(uv_check_t *check) {
   Reconciler &self = self_of(check);
   if (self.has_work()) {  // model: CHECK_FOR_WORK
     self.waker_.enter_phase();
+    self.polls_.dispatch_always_ready();
     self.reconcile();
     self.run_frees();
     self.reconcile();
@@ -188,7 +188,7 @@ void Reconciler::run_frees() noexcept {
 }
 
 bool Reconciler::has_work() const noexcept {
-  return watches_.is_dirty() || timeouts_.is_dirty() || has_frees() || is_drained();
+  return polls_.has_always_ready() || watches_.is_dirty() || timeouts_.is_dirty() || has_frees() || is_drained();
 }
 
 bool Reconciler::has_frees() const noexcept { return watches_.has_frees() || timeouts_.has_frees(); }

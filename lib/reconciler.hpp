@@ -4,10 +4,14 @@
 // from attach until its last handle has closed.
 //
 //     timers    uv_timer_t    timeouts that are due
-//     idle      uv_idle_t     timeouts of frequency 0, always-ready fds; while it is active, the loop does not sleep
+//     idle      uv_idle_t     timeouts of frequency 0; while it is active, the loop does not sleep
 //     prepare   uv_prepare_t  reconcile: the last of our calls before the loop may sleep
 //     poll      uv_poll_t     watches (polls.hpp); uv_async_t: another thread made something dirty
-//     check     uv_check_t    reconcile, frees, reconcile: what dispatch has changed holds from the next iteration on
+//     check     uv_check_t    always-ready fds; reconcile, frees, reconcile: what dispatch has changed holds from the
+//                             next iteration on
+//
+// Always-ready fds are dispatched behind the poll, as others are in it: so a watch that their callback adds fires from
+// the next iteration on, and one that is enabled in this one fires in it.
 //
 // Frees run in check because there the stack is clean: no callback of libvirt's is below. When some are waiting at
 // prepare, the idle handle keeps the loop from sleeping first (uv_check alone neither wakes a loop nor keeps it awake).
