@@ -24,6 +24,11 @@ def traces(program, loop):
     return {line['scenario']: line for line in lines}
 
 
+def known_differences(program):
+    """The one table of them, as the program has it."""
+    return json.loads(subprocess.run([program, '--known'], stdout=subprocess.PIPE, check=True).stdout)
+
+
 def main():
     if len(sys.argv) != 4:
         sys.exit(f'usage: {sys.argv[0]} PROGRAM REFERENCE LOOP')

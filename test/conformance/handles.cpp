@@ -441,3 +441,20 @@ CONFORMANCE("row 19: a watch whose fd was closed shows what happens to the file 
   if (poll_truth(pipe.b, W) == W) put(pipe.b, 1);
   CHECK(world.turn() == (keeps_open ? Calls{"w1 R"} : Calls{}));
 }
+
+CONFORMANCE("registration: a second event loop is not taken, and calls go on to reach the first") {
+  static bool reached;
+  reached = false;
+  virEventRegisterImpl([](int, int, virEventHandleCallback, void *, virFreeCallback) { return reached = true, -1; },
+                       [](int, int) { reached = true; }, [](int) { return reached = true, -1; },
+                       [](int, virEventTimeoutCallback, void *, virFreeCallback) { return reached = true, -1; },
+                       [](int, int) { reached = true; }, [](int) { return reached = true, -1; });
+  Entry &watch = world.add_handle(make_readable(world), R);
+  Entry &timeout = world.add_timeout(0);
+  CHECK(world.steady() == Calls{"t1", "w1 R"});
+  world.update(watch, 0);
+  world.update(timeout, -1);
+  world.remove(watch);
+  world.remove(timeout);
+  CHECK_FALSE(reached);
+}
