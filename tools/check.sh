@@ -80,7 +80,7 @@ if CC=clang CXX=clang++ set_up clang -Dwerror=true -Doptimization=0 && build cla
   tests clang clang --suite unit
 fi
 if set_up asan -Db_sanitize=address,undefined -Doptimization=1; then
-  tests asan asan --suite unit --suite conformance --suite stress --suite fault
+  tests asan asan --suite unit --suite conformance --suite cpp --suite stress --suite fault --suite fuzz
 fi
 if set_up tsan -Db_sanitize=thread -Doptimization=1; then
   tests tsan tsan --suite unit --suite stress --suite sanitize --timeout-multiplier 2
