@@ -71,18 +71,18 @@ tests() {
 
 tools/deps.sh test
 
-if set_up gcc -Dwerror=true -Dchecks=true && build gcc; then
+if set_up gcc -Dwerror=true -Dchecks=true -Dnode=enabled && build gcc; then
   tests gcc gcc
   tests valgrind gcc --suite unit --timeout-multiplier 10 --wrapper \
     'valgrind --quiet --error-exitcode=99 --leak-check=full --fair-sched=yes --child-silent-after-fork=yes'
 fi
-if CC=clang CXX=clang++ set_up clang -Dwerror=true -Doptimization=0 && build clang; then
+if CC=clang CXX=clang++ set_up clang -Dwerror=true -Dnode=enabled -Doptimization=0 && build clang; then
   tests clang clang --suite unit
 fi
-if set_up asan -Db_sanitize=address,undefined -Doptimization=1; then
+if set_up asan -Db_sanitize=address,undefined -Dnode=disabled -Doptimization=1; then
   tests asan asan --suite unit --suite conformance --suite cpp --suite stress --suite fault --suite fuzz
 fi
-if set_up tsan -Db_sanitize=thread -Doptimization=1; then
+if set_up tsan -Db_sanitize=thread -Dnode=disabled -Doptimization=1; then
   tests tsan tsan --suite unit --suite stress --suite sanitize --timeout-multiplier 2
 fi
 

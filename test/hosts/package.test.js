@@ -111,7 +111,7 @@ test('npm installs it from the source tree, and it works', { timeout: 600000 }, 
     // The headers beside this Node; without them node-gyp would download them.
     const nodedir = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
     const env = { ...process.env, NODE_PATH: '', JOBS: String(Math.min(2, os.cpus().length)), npm_config_nodedir: nodedir };
-    run('npm', ['install', '--no-audit', '--no-fund', package_], { cwd: app, env });
+    run('npm', ['install', '--install-links=false', '--no-audit', '--no-fund', package_], { cwd: app, env });
     const main = path.join(app, 'main.js');
     fs.writeFileSync(main, `const { attach, detach, version } = require('virt-uv'); attach(); detach().then(() => console.log(version));`);
     assert.strictEqual(run(process.execPath, [main], { env }), `${require('virt-uv').version}\n`);
