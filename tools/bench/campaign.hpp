@@ -13,8 +13,8 @@
 namespace virt_uv::bench {
 
 struct Options {
-  int runs = 5;
-  double seconds = 0.3;
+  int runs = 7;
+  double seconds = 0.15;
   bool smoke = false;  // one short run at a small size: does it work at all?
 };
 

@@ -49,10 +49,10 @@ class Window:
     def mark(self, count):
         self.rang = False
         if self.start is None:
-            self.start = (time.monotonic(), count)
+            self.start = (time.thread_time(), count)
             signal.setitimer(signal.ITIMER_REAL, self.seconds)
         elif self.rate is None:
-            self.rate = (count - self.start[1]) / (time.monotonic() - self.start[0])
+            self.rate = (count - self.start[1]) / (time.thread_time() - self.start[0])
             self.done.set()
 
 

@@ -21,6 +21,12 @@ void set_alarm(double seconds) {
   if (setitimer(ITIMER_REAL, &timer, nullptr) < 0) throw std::system_error(errno, std::generic_category(), "setitimer");
 }
 
+double seconds_of(clockid_t clock) {
+  timespec ts;
+  clock_gettime(clock, &ts);
+  return static_cast<double>(ts.tv_sec) + static_cast<double>(ts.tv_nsec) * 1e-9;
+}
+
 }  // namespace
 
 std::atomic<bool> Window::alarm_rang_{false};
@@ -38,21 +44,17 @@ void Window::on_alarm(int) { alarm_rang_.store(true, std::memory_order_relaxed);
 void Window::mark(uint64_t done) {
   alarm_rang_.store(false, std::memory_order_relaxed);
   if (warm_) {
-    end_ = {now(), done};
+    end_ = {seconds_of(CLOCK_THREAD_CPUTIME_ID), done};
     loop_.stop();
     return;
   }
   warm_ = true;
-  start_ = {now(), done};
+  start_ = {seconds_of(CLOCK_THREAD_CPUTIME_ID), done};
   set_alarm(seconds_);
 }
 
-double Window::rate() const { return static_cast<double>(done()) / (end_.when - start_.when); }
+double Window::rate() const { return static_cast<double>(done()) / (end_.cpu_seconds - start_.cpu_seconds); }
 
-double now() {
-  timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return static_cast<double>(ts.tv_sec) + static_cast<double>(ts.tv_nsec) * 1e-9;
-}
+double now() { return seconds_of(CLOCK_MONOTONIC); }
 
 }  // namespace virt_uv::bench

@@ -3,6 +3,9 @@
 // The measured stretch of a run on one thread: first a warm-up, then the time that counts. An alarm signal ends each,
 // so that the callbacks need no look at the clock, and no second thread changes how malloc behaves. Time and count are
 // taken in the next turn's callback: whole turns are measured, also where one takes milliseconds.
+//
+// The time is the CPU time of the thread. The loops that are measured so always have something ready and never sleep,
+// so on an idle machine that is the time that passes; on a busy one the others' share is not in it.
 #pragma once
 
 #include <atomic>
@@ -27,7 +30,7 @@ class Window {
 
  private:
   struct Mark {
-    double when;
+    double cpu_seconds;
     uint64_t done;
   };
 
