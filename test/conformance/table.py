@@ -42,6 +42,7 @@ RULES = {
 }
 
 INTRODUCTION = '''\
+<!-- SPDX-License-Identifier: LGPL-2.1-or-later -->
 <!-- Made by test/conformance/table.py; do not edit. -->
 
 # libvirt's contract, shown on {loops}
