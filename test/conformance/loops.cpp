@@ -9,6 +9,7 @@ namespace conformance {
 
 std::unique_ptr<Loop> make_default_loop();
 std::unique_ptr<Loop> make_virt_uv_loop();
+std::unique_ptr<Loop> make_poll_loop();
 
 namespace {
 
@@ -20,6 +21,7 @@ struct Driver {
 constexpr Driver kDrivers[] = {
     {"default", make_default_loop},
     {"virt-uv", make_virt_uv_loop},
+    {"poll", make_poll_loop},
 };
 
 }  // namespace

@@ -58,7 +58,6 @@ class PollEventImpl final : public virt_uv::EventImpl {
   static constexpr Event kEvents[] = {{POLLIN, VIR_EVENT_HANDLE_READABLE},
                                       {POLLOUT, VIR_EVENT_HANDLE_WRITABLE},
                                       {POLLERR, VIR_EVENT_HANDLE_ERROR},
-                                      {POLLNVAL, VIR_EVENT_HANDLE_ERROR},
                                       {POLLHUP, VIR_EVENT_HANDLE_HANGUP}};
   struct Entry {
     int wanted, fd;        /* a watch's events or a timeout's frequency; a watch's fd */
@@ -129,6 +128,7 @@ class PollEventImpl final : public virt_uv::EventImpl {
   }
   void dispatch(int id, int revents) {
     Entry watch{};
+    if (revents & POLLNVAL) update_handle(id, 0); /* not open: as silent as libvirt's loop, which spins on it, though */
     with(watches_, id, [&](Entry& entry) { watch = entry; });
     const int wanted = watch.wanted == 0 ? 0 : watch.wanted | VIR_EVENT_HANDLE_ERROR | VIR_EVENT_HANDLE_HANGUP;
     const int ready = translate(revents, &Event::first, &Event::second) & wanted;
