@@ -16,7 +16,7 @@ function packageFolder() {
 }
 
 const prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
-const folders = [packageFolder(), path.join(prefix, 'include', 'node'), path.join(prefix, 'include', 'nodejs', 'src')];
+const folders = [packageFolder(), path.join(prefix, 'include', 'node')];
 const found = folders.find((folder) => folder && fs.existsSync(path.join(folder, 'node_api.h')));
 if (!found) {
   console.error(`no node_api.h in ${folders.filter(Boolean).join(', ')}: npm install node-api-headers, or libnode-dev`);
