@@ -27,12 +27,24 @@ listen_tls = 0
 """
 
 
+def take_lock():
+    lock = open(LOCK, "w")
+    deadline = time.monotonic() + 3 * LIMIT
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"another libvirtd of the tests holds {LOCK} for too long") from None
+            time.sleep(0.1)
+
+
 class Libvirtd:
     def __enter__(self):
         if os.geteuid() != 0:
             raise RuntimeError("a private libvirtd needs root: run the tests as root")
-        self._lock = open(LOCK, "w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock = take_lock()
         self.folder = tempfile.mkdtemp(prefix="virt-uv-libvirtd-")
         self.socket = os.path.join(self.folder, "libvirt-sock")
         self.uri = self.uri_of(self.socket)

@@ -15,7 +15,8 @@ class Output {
   /* 0, or the errno of the failure. */
   static int write(std::string_view text);
 
-  /* Calls `gone` in the loop once nobody can read what is written any more. For an attached loop. */
+  /* Calls `gone` in the loop once nobody can read what is written any more. For an attached loop. Where the watch can't
+   * be had, the next write finds out. */
   void watch_reader(std::function<void()> gone);
   void unwatch_reader();
 
