@@ -18,7 +18,7 @@ namespace {
 
 /* How long, in seconds, a stop waits for connections that are being opened, and for those that are being closed. */
 constexpr unsigned kOpenGrace = 1;
-constexpr unsigned kCloseGrace = 10;
+constexpr unsigned kCloseGrace = 30;
 
 template <typename Handle>
 uv_handle_t *handle(Handle *specific) {
