@@ -114,8 +114,9 @@ bool Adapter::forget_closed_loop() noexcept {
   if (waker_.has_loop() || !take(State::kAttached, State::kDetaching)) return false;
   log::error("the host has closed virt-uv's handles; that loop is given up");
   loop_.store(nullptr);
-  reconciler_->abandon();
-  reconciler_ = nullptr;  // not deleted: libuv may hold its handles still
+  reconciler_->abandon(abandoned_);
+  abandoned_ = reconciler_;  // not deleted: libuv may hold its handles still
+  reconciler_ = nullptr;
   state_.store(State::kDetached, std::memory_order_release);
   return true;
 }

@@ -60,6 +60,7 @@ class Adapter {
   std::atomic<State> state_{State::kDetached};  // whoever moves it to kAttaching or kDetaching owns what follows
   std::atomic<uv_loop_t *> loop_{nullptr};
   Reconciler *reconciler_ = nullptr;  // the loop's thread only
+  Reconciler *abandoned_ = nullptr;   // kept in reach, so that leak checkers know of it; the earlier ones are behind it
   bool referenced_ = true;
   virt_uv_cb detached_ = nullptr;
   void *detached_opaque_ = nullptr;

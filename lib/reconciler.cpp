@@ -88,7 +88,8 @@ bool Reconciler::closed_by_host() const noexcept {
   return !closing_ && uv_is_closing(reinterpret_cast<const uv_handle_t *>(&prepare_)) != 0;
 }
 
-void Reconciler::abandon() noexcept {
+void Reconciler::abandon(Reconciler *earlier) noexcept {
+  abandoned_before_ = earlier;
   closing_ = true;
   waker_.close();
   polls_.give_up(false);

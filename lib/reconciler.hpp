@@ -52,8 +52,8 @@ class Reconciler {
   bool closed_by_host() const noexcept;
 
   // Lets go without touching the loop; for closed_by_host(). The object must not be deleted: libuv may hold its handles
-  // still.
-  void abandon() noexcept;
+  // still. `earlier` is kept in reach through it.
+  void abandon(Reconciler *earlier) noexcept;
 
   uv_loop_t *loop() const noexcept { return loop_; }
   Polls &polls() noexcept { return polls_; }
@@ -99,6 +99,7 @@ class Reconciler {
 
   std::uint64_t timer_due_ = kNever;
   bool idle_active_ = false;
+  Reconciler *abandoned_before_ = nullptr;
   bool closing_ = false;
   bool referenced_ = true;  // as the host asked: virt_uv_ref(), virt_uv_unref()
   bool alive_ = true;       // prepare_ is ref'd
