@@ -4,9 +4,11 @@
 //
 // Where two watches are ready in one iteration either may be dispatched first, so scenarios of one that acts on the
 // other are symmetrical: each would act on the other, and exactly one comes to it.
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <set>
 
@@ -339,13 +341,20 @@ CONFORMANCE("row 13: a watch's callback removes a timeout, and a timeout's a wat
 }
 
 CONFORMANCE("row 15: a watch added in a callback fires from the next iteration on") {
-  const int fd = make_readable(world);
-  Entry *watch = nullptr;
-  watch = &world.add_handle(fd, R, [&](int) {
-    if (watch->calls == 1) world.add_handle(fd, R);
-  });
-  CHECK(world.turn() == Calls{"w1 R"});
-  CHECK(world.turn() == Calls{"w1 R", "w2 R"});
+  const int added = make_readable(world);
+  // A regular file is no business of epoll's, and its callback may come from elsewhere.
+  for (const int fd : {make_readable(world), make_file(world, O_RDONLY)}) {
+    Entry *first = nullptr;
+    Entry *second = nullptr;
+    first = &world.add_handle(fd, R, [&](int) {
+      if (second == nullptr) second = &world.add_handle(added, R);
+    });
+    CHECK(world.turn() == Calls{first->name + " R"});
+    REQUIRE(second != nullptr);
+    CHECK(world.turn() == Calls{first->name + " R", second->name + " R"});
+    world.remove(*first);
+    world.remove(*second);
+  }
 }
 
 CONFORMANCE("row 18: an fd closed right after the remove and reused at once is another fd") {
@@ -423,11 +432,15 @@ CONFORMANCE("row 19: a loop whose watched fd was closed goes on sleeping") {
   Entry &watch = world.add_handle(pipe.a, R);
   world.turn();
   world.close(pipe.a);
-  Entry &nap = world.add_timeout(20);
-  const int turns = world.wait_until([&] { return nap.calls > 0; });
-  const bool spins = known_difference("spins on a closed fd");
-  CAPTURE(turns);
-  CHECK((turns > 200) == spins);
+  // Several naps: on a busy machine a loop may get to spin in few of them.
+  int most_turns = 0;
+  for (int naps = 0; naps < 10; ++naps) {
+    Entry &nap = world.add_timeout(20);
+    most_turns = std::max(most_turns, world.wait_until([&] { return nap.calls > 0; }));
+    world.remove(nap);
+  }
+  CAPTURE(most_turns);
+  CHECK((most_turns > 20) == known_difference("spins on a closed fd"));
   CHECK(watch.calls == 0);
   CHECK(world.remove(watch) == 0);
 }
