@@ -221,17 +221,22 @@ void Polls::dispatch_always_ready() noexcept {
 void Polls::release(Watch &watch) noexcept {
   if (watch.kind == FdKind::kAlwaysReady)
     std::replace(always_ready_.begin(), always_ready_.end(), &watch, static_cast<Watch *>(nullptr));
-  uv_handle_t *poll = watch.has_poll ? reinterpret_cast<uv_handle_t *>(poll_of(watch)) : nullptr;
-  const bool polled = poll != nullptr && !uv_is_closing(poll);
-  if (polled) uv_close(poll, on_closed);
+  close_poll(watch);
   if ((watch.word.load(std::memory_order_relaxed) & kLoops) == 0) return;  // whoever removed it has closed the fd
   const int fd = watch.dup.exchange(-1, std::memory_order_relaxed);
-  if (fd < 0) return;
+  if (fd >= 0) close(fd);
+}
+
+// The fd is not in epoll any more when this returns, so whoever's it is may close it.
+void Polls::close_poll(Watch &watch) noexcept {
+  if (!watch.has_poll) return;
+  auto *poll = reinterpret_cast<uv_handle_t *>(poll_of(watch));
+  if (uv_is_closing(poll)) return;
+  uv_close(poll, on_closed);
   // libuv 1.45 and 1.46 may only queue the EPOLL_CTL_DEL (io_uring), and the kernel would run it on a closed fd. The
   // caller's fd keeps the file open, so epoll would then report it for ever, under a number that is nobody's.
   epoll_event ignored{};
-  if (polled) epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_DEL, fd, &ignored);
-  close(fd);
+  epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_DEL, watch.dup.load(std::memory_order_relaxed), &ignored);
 }
 
 void Polls::on_closed(uv_handle_t *handle) {
@@ -262,9 +267,7 @@ void Polls::forget(Watch &watch) noexcept {
 }
 
 void Polls::make_dirty_again(Watch &watch) noexcept {
-  // The handle goes before the fd is anybody else's to close.
-  uv_handle_t *poll = watch.has_poll ? reinterpret_cast<uv_handle_t *>(poll_of(watch)) : nullptr;
-  if (poll != nullptr && !uv_is_closing(poll)) uv_close(poll, on_closed);
+  close_poll(watch);  // before the fd is anybody else's to close
   std::uint64_t word = load(watch);
   std::uint64_t next;
   do {

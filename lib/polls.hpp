@@ -72,6 +72,7 @@ class Polls {
   void stop(Watch &watch) noexcept;
   void settle(Watch &watch, int uv_events) noexcept;
   int true_events(Watch &watch, int status, int uv_events) noexcept;
+  void close_poll(Watch &watch) noexcept;
   void make_dirty_again(Watch &watch) noexcept;
   void forget(Watch &watch) noexcept;
   uv_poll_t *poll_of(const Watch &watch) const noexcept;
