@@ -176,4 +176,6 @@ void virt_uv_update_timeout(int timer, int frequency) {
 
 int virt_uv_remove_timeout(int timer) { return is_forked_child() ? -1 : Adapter::instance().remove_timeout(timer); }
 
-void virt_uv_report_exception(const char *what) { virt_uv::report_exception(what); }
+void virt_uv_report_exception(const char *what) {
+  if (!is_forked_child()) virt_uv::report_exception(what);
+}
