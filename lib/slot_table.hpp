@@ -7,9 +7,9 @@
 // is reused only after every other one, which makes 2^31 adds between two uses of an id. Index 0 is never used, so
 // ids start at 1.
 //
-// Slots never move and chunks are never given back. That makes find() safe on any thread without a lock: it may find a
-// slot that is free or has a new owner by now, never memory that is gone; the caller judges by the slot's own word,
-// which carries the id.
+// Slots never move, and chunks live as long as the table. That makes find() safe on any thread without a lock: it may
+// find a slot that is free or has a new owner by now, never memory that is gone; the caller judges by the slot's own
+// word, which carries the id.
 //
 // A slot type has: std::atomic<std::uint64_t> word, whose upper half is laid out as below; std::uint32_t next, for
 // the one list that the slot is in at a time.
@@ -42,6 +42,13 @@ class SlotTable {
   static constexpr int kChunkBits = 8;
   static constexpr std::uint32_t kChunkSize = 1u << kChunkBits;
   static constexpr std::uint32_t kChunks = 1u << (kIndexBits - kChunkBits);
+
+  SlotTable() = default;
+  SlotTable(const SlotTable &) = delete;
+  SlotTable &operator=(const SlotTable &) = delete;
+  ~SlotTable() {
+    for (std::atomic<Chunk *> &chunk : chunks_) delete chunk.load(std::memory_order_relaxed);
+  }
 
   static constexpr std::uint32_t index_of(int id) noexcept { return static_cast<std::uint32_t>(id) & kMaxIndex; }
   static std::uint32_t index_of(const Slot &slot) noexcept {

@@ -10,6 +10,15 @@ namespace {
 
 constexpr unsigned kLimitSeconds = 60;
 
+// Of the link itself valgrind would execute valgrind; what it says when it is read is the program.
+const char *own_path() {
+  static char path[4096];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (length < 0) std::abort();
+  path[length] = '\0';
+  return path;
+}
+
 [[noreturn]] void become(const char *hidden_case, const char *log, int stderr_fd) {
   if (log != nullptr)
     setenv("VIRT_UV_LOG", log, 1);
@@ -18,7 +27,7 @@ constexpr unsigned kLimitSeconds = 60;
   dup2(stderr_fd, STDERR_FILENO);
   dup2(STDERR_FILENO, STDOUT_FILENO);
   alarm(kLimitSeconds);
-  execl("/proc/self/exe", "self", hidden_case, static_cast<char *>(nullptr));
+  execl(own_path(), "self", hidden_case, static_cast<char *>(nullptr));
   _exit(127);
 }
 
