@@ -12,6 +12,9 @@
 
 #include <cstdio>
 #include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "interpreter.hpp"
 
@@ -37,8 +40,9 @@ bool read_program(std::vector<std::string> &program) {
 }
 
 void run_program(Loop &loop, const std::vector<std::string> &program) {
-  // Never deleted: a loop that is wrong may still call into it.
-  World &world = *new World(loop, "program");
+  // Never deleted, but in reach of LeakSanitizer: a loop that is wrong may still call into it.
+  static std::vector<World *> &worlds = *new std::vector<World *>;
+  World &world = *worlds.emplace_back(new World(loop, "program"));
   Interpreter interpreter(world);
   alarm(kPatienceSeconds);
   for (const std::string &line : program) interpreter.run(line);
