@@ -19,10 +19,7 @@ Adapter &Adapter::the_adapter = *new (memory) Adapter;
 
 // uv_run() may have ended for want of anything registered, and only the loop's thread can change that.
 void Adapter::added() noexcept {
-  if (waker_.inside() && reconciler_->closed_by_host()) waker_.leave();  // none of our phases follows
-  waker_.if_loops_thread([this] {
-    if (reconciler_ != nullptr) reconciler_->set_alive();
-  });
+  waker_.if_loops_thread([this] { reconciler_->set_alive(); });
   waker_.wake();
 }
 
@@ -40,7 +37,10 @@ int Adapter::remove_handle(int id) noexcept {
   Watch *watch = watches_.remove(id);
   if (watch == nullptr) return -1;
   // On the loop's thread nothing has taken the watch off the dirty list yet, so it is still there.
-  if (waker_.inside() && reconciler_ != nullptr) reconciler_->polls().release(*watch);
+  if (waker_.inside())
+    reconciler_->polls().release(*watch);
+  else
+    waker_.if_loops_thread([this, watch] { reconciler_->polls().release_file(*watch); });
   waker_.wake();
   return 0;
 }
@@ -82,7 +82,7 @@ int Adapter::attach(uv_loop_t *loop) noexcept {
   reconciler_ = reconciler;
   loop_.store(loop);
   state_.store(State::kAttached, std::memory_order_release);
-  waker_.wake();  // a host that sleeps in a poll of its own on uv_backend_fd() has to turn the loop once
+  waker_.wake();  // what was made dirty before; and a host that sleeps in a poll of its own has to turn the loop once
   return 0;
 }
 

@@ -54,13 +54,10 @@ template <typename Call>
 [[gnu::always_inline]] inline void call_back(const Called &called, Tally &tally, std::uint64_t now_ms, Call &&call) {
   tally.fired(now_ms);
   counters.callbacks.raise();
-  if (__builtin_expect(slow_callback_ms.load(std::memory_order_relaxed) == 0, 1)) {
-    call_guarded(call);
-    return;
-  }
-  const std::uint64_t start = uv_hrtime();
+  const bool is_measured = slow_callback_ms.load(std::memory_order_relaxed) != 0;
+  const std::uint64_t start = __builtin_expect(is_measured, 0) ? uv_hrtime() : 0;
   call_guarded(call);
-  measured(called, tally, uv_hrtime() - start);
+  if (__builtin_expect(is_measured, 0)) measured(called, tally, uv_hrtime() - start);
 }
 
 }  // namespace virt_uv

@@ -19,7 +19,7 @@ namespace {
 constexpr std::uint64_t kRetryMs = 100;
 constexpr int kReadWrite = kReadable | kWritable;
 
-void call(Watch &watch, std::uint64_t word, int events, uv_loop_t *loop) {
+[[gnu::always_inline]] inline void call(Watch &watch, std::uint64_t word, int events, uv_loop_t *loop) {
   const int id = id_of(word);
   call_back({"watch", id}, watch.tally, uv_now(loop), [&] { watch.cb(id, watch.fd, events, watch.opaque); });
 }
@@ -141,6 +141,7 @@ void Polls::put_off(Watch &watch) noexcept {
   if ((word & kDirty) != 0) return;  // it was pushed meanwhile, and is looked at even sooner
   put_off_.push(watch);
   retry_due_ = std::min(retry_due_, milliseconds_rounded_up(uv_hrtime()) + kRetryMs);
+  waker_.remind();  // a timer is to be set
 }
 
 void Polls::retry() noexcept {
@@ -155,7 +156,7 @@ void Polls::retry() noexcept {
 void Polls::on_poll(uv_poll_t *poll, int status, int uv_events) {
   Watch &watch = *static_cast<Watch *>(poll->data);
   Polls &self = owner_of(poll, watch);
-  self.waker_.enter_call();
+  self.waker_.enter();
   int events = uv_events;
   const bool exact = status == 0 && watch.kind != FdKind::kInspected && (uv_events & ~kReadWrite) == 0;
   if (__builtin_expect(!exact, 0)) events = self.true_events(watch, status, uv_events);
@@ -165,6 +166,7 @@ void Polls::on_poll(uv_poll_t *poll, int status, int uv_events) {
     call(watch, word, events, poll->loop);
   else
     self.settle(watch, uv_events);
+  self.waker_.leave();
 }
 
 int Polls::true_events(Watch &watch, int status, int uv_events) noexcept {
@@ -222,9 +224,24 @@ void Polls::release(Watch &watch) noexcept {
   if (watch.kind == FdKind::kAlwaysReady)
     std::replace(always_ready_.begin(), always_ready_.end(), &watch, static_cast<Watch *>(nullptr));
   close_poll(watch);
+  close_duplicate(watch);
+}
+
+void Polls::close_duplicate(Watch &watch) noexcept {
   if ((watch.word.load(std::memory_order_relaxed) & kLoops) == 0) return;  // whoever removed it has closed the fd
   const int fd = watch.dup.exchange(-1, std::memory_order_relaxed);
   if (fd >= 0) close(fd);
+}
+
+// libuv may be about to tell the kernel of a mask that was changed: it puts the stand-in into epoll then, whose events
+// are dropped. It would abort if it wanted to modify what is not there; but uv_poll_start() takes the fd out before it
+// is to be put in again.
+void Polls::release_file(Watch &watch) noexcept {
+  if (!watch.has_poll) return close_duplicate(watch);
+  const int fd = watch.dup.load(std::memory_order_relaxed);
+  epoll_event ignored{};
+  epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_DEL, fd, &ignored);
+  stand_in_.replace(fd);
 }
 
 // The fd is not in epoll any more when this returns, so whoever's it is may close it.

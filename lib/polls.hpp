@@ -48,6 +48,10 @@ class Polls {
   // Closes what a removed watch has on the loop, at once: the peer's end of file comes with it.
   void release(Watch &watch) noexcept;
 
+  // Closes the file of a removed watch, at once, and leaves its handle and the number for release(): touches nothing of
+  // libuv's, whose loop need not be in one of its calls to us.
+  void release_file(Watch &watch) noexcept;
+
   // Closes every handle; live watches are dirty again, for the next loop. `on_loop` false: the host has closed the
   // handles, perhaps the loop too; they are forgotten.
   void give_up(bool on_loop) noexcept;
@@ -73,6 +77,7 @@ class Polls {
   void settle(Watch &watch, int uv_events) noexcept;
   int true_events(Watch &watch, int status, int uv_events) noexcept;
   void close_poll(Watch &watch) noexcept;
+  void close_duplicate(Watch &watch) noexcept;
   void make_dirty_again(Watch &watch) noexcept;
   void forget(Watch &watch) noexcept;
   uv_poll_t *poll_of(const Watch &watch) const noexcept;

@@ -19,9 +19,6 @@ Reconciler &self_of(Handle *handle) noexcept {
   return *static_cast<Reconciler *>(handle->data);
 }
 
-// Waking is all that it is for: the check of the same iteration reconciles.
-void on_async(uv_async_t *) {}
-
 }  // namespace
 
 Reconciler::Reconciler(uv_loop_t *loop, const Parts &parts) noexcept
@@ -53,11 +50,10 @@ int Reconciler::open(bool referenced) noexcept {
   init(idle_, uv_idle_init);
   init(timer_, uv_timer_init);
   uv_prepare_start(&prepare_, on_prepare);
-  uv_check_start(&check_, on_check);
   // Alive at first, so that uv_run() comes to the first prepare, which finds out.
   uv_ref(base(prepare_));
   referenced_ = referenced;
-  waker_.open(&async_);
+  waker_.open(&async_, &check_, on_check);
   return 0;
 }
 
@@ -99,39 +95,43 @@ void Reconciler::abandon(Reconciler *earlier) noexcept {
 
 void Reconciler::on_timer(uv_timer_t *timer) {
   Reconciler &self = self_of(timer);
-  self.waker_.enter_phase();
+  self.waker_.find_thread();
+  self.waker_.enter();
   self.timer_due_ = kNever;
   if (self.polls_.retry_due() <= milliseconds(uv_hrtime())) self.polls_.retry();
   self.timeouts_.run_due(uv_now(self.loop_), self.closing_);
-  self.reconcile();
-  self.waker_.leave();  // in libuv 1.45 and later no prepare need follow before the host sleeps
+  self.reconcile();  // in libuv 1.45 and later no prepare need follow before the host sleeps
+  self.waker_.leave();
 }
 
 void Reconciler::on_idle(uv_idle_t *idle) {
   Reconciler &self = self_of(idle);
-  self.waker_.enter_phase();
+  self.waker_.find_thread();
+  self.waker_.enter();
   self.timeouts_.run_list(uv_now(self.loop_), self.closing_);
-  if (self.closing_) self.waker_.leave();  // no prepare of ours follows
+  if (!self.closing_ && !self.timeouts_.has_list()) self.waker_.remind();  // the idle handle is to stop
+  self.waker_.leave();
 }
 
 void Reconciler::on_prepare(uv_prepare_t *prepare) {
   Reconciler &self = self_of(prepare);
-  self.waker_.enter_phase();
-  self.reconcile();
-  self.waker_.leave();
+  self.waker_.find_thread();
+  // The wake-up would come to check without this; so what is wanted by now holds in this iteration.
+  if (self.waker_.is_sent()) self.reconcile();  // model: PREPARE
 }
+
+// The check of the same iteration reconciles.
+void Reconciler::on_async(uv_async_t *async) { self_of(async).waker_.remind(); }
 
 void Reconciler::on_check(uv_check_t *check) {
   Reconciler &self = self_of(check);
-  if (self.has_work()) {  // model: CHECK_FOR_WORK
-    self.waker_.enter_phase();
-    self.polls_.dispatch_always_ready();
-    self.reconcile();
-    self.run_frees();
-    self.reconcile();
-    if (self.is_drained()) self.drains_.run();
-    self.reconcile();
-  }
+  self.waker_.enter();
+  self.polls_.dispatch_always_ready();
+  self.reconcile();
+  self.run_frees();
+  self.reconcile();
+  if (self.is_drained()) self.drains_.run();
+  self.reconcile();
   self.waker_.leave();
 }
 
@@ -143,7 +143,9 @@ void Reconciler::reconcile() noexcept {
   polls_.reconcile();
   timeouts_.reconcile();
   set_timer();
-  set_idle();
+  const bool needs_check = polls_.has_always_ready() || has_frees() || is_drained();
+  set_check(needs_check);
+  set_idle(needs_check || timeouts_.has_list());
   set_alive();
 }
 
@@ -158,8 +160,14 @@ void Reconciler::set_timer() noexcept {
     uv_timer_start(&timer_, on_timer, due > now ? due - now : 0, 0);
 }
 
-void Reconciler::set_idle() noexcept {
-  const bool active = timeouts_.has_list() || polls_.has_always_ready() || has_frees() || is_drained();
+void Reconciler::set_check(bool active) noexcept {
+  if (active)
+    uv_check_start(&check_, on_check);
+  else
+    uv_check_stop(&check_);
+}
+
+void Reconciler::set_idle(bool active) noexcept {
   if (active == idle_active_) return;
   idle_active_ = active;
   if (active)
@@ -186,10 +194,6 @@ void Reconciler::set_referenced(bool referenced) noexcept {
 void Reconciler::run_frees() noexcept {
   watches_.run_frees();
   timeouts_.run_frees();
-}
-
-bool Reconciler::has_work() const noexcept {
-  return polls_.has_always_ready() || watches_.is_dirty() || timeouts_.is_dirty() || has_frees() || is_drained();
 }
 
 bool Reconciler::has_frees() const noexcept { return watches_.has_frees() || timeouts_.has_frees(); }

@@ -5,16 +5,17 @@
 //
 //     timers    uv_timer_t    timeouts that are due
 //     idle      uv_idle_t     timeouts of frequency 0; while it is active, the loop does not sleep
-//     prepare   uv_prepare_t  reconcile: the last of our calls before the loop may sleep
-//     poll      uv_poll_t     watches (polls.hpp); uv_async_t: another thread made something dirty
+//     prepare   uv_prepare_t  who is the loop's thread? Reconcile, where a wake-up was sent
+//     poll      uv_poll_t     watches (polls.hpp); uv_async_t: a wake-up, after which check reconciles
 //     check     uv_check_t    always-ready fds; reconcile, frees, reconcile: what dispatch has changed holds from the
-//                             next iteration on
+//                             next iteration on. Started only when there is such work
 //
 // Always-ready fds are dispatched behind the poll, as others are in it: so a watch that their callback adds fires from
 // the next iteration on, and one that is enabled in this one fires in it.
 //
-// Frees run in check because there the stack is clean: no callback of libvirt's is below. When some are waiting at
-// prepare, the idle handle keeps the loop from sleeping first (uv_check alone neither wakes a loop nor keeps it awake).
+// Check is always reached before the loop sleeps on what our calls have changed: timers reconcile by themselves, and
+// while idle calls out, or frees wait, the idle handle keeps the loop awake (uv_check alone neither wakes a loop nor
+// keeps it awake). Frees run there because the stack is clean: no callback of libvirt's is below.
 //
 // None of the handles counts for uv_run(), but uv_prepare_t stands for all that is registered.
 #pragma once
@@ -68,6 +69,7 @@ class Reconciler {
   static void on_timer(uv_timer_t *timer);
   static void on_idle(uv_idle_t *idle);
   static void on_prepare(uv_prepare_t *prepare);
+  static void on_async(uv_async_t *async);
   static void on_check(uv_check_t *check);
   static void on_closed(uv_handle_t *handle);
   static void on_none_left(void *self);
@@ -77,9 +79,9 @@ class Reconciler {
 
   void reconcile() noexcept;
   void set_timer() noexcept;
-  void set_idle() noexcept;
+  void set_check(bool active) noexcept;
+  void set_idle(bool active) noexcept;
   void run_frees() noexcept;
-  bool has_work() const noexcept;
   bool has_frees() const noexcept;
   bool is_drained() const noexcept;
 

@@ -38,4 +38,6 @@ int StandIn::init_poll(uv_loop_t *loop, uv_poll_t *poll, int fd) noexcept {
   return err;
 }
 
+void StandIn::replace(int fd) noexcept { put(stand_in_, fd); }
+
 }  // namespace virt_uv

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Initialises a uv_poll_t without touching the caller's file.
+// A file of our own that stands behind a duplicate's number in place of the caller's file: so a uv_poll_t is
+// initialised without touching that file, and a number that libuv still knows is kept when the file has to go.
 //
 // uv_poll_init() sets O_NONBLOCK, a flag of the file description, which our duplicate shares with the
 // caller's fd, and with every other process that has it open (think of stdin). So while libuv initialises a handle, a
@@ -25,6 +26,9 @@ class StandIn {
 
   // `fd` is ours alone: no other thread uses the number. 0 or uv_poll_init()'s error.
   int init_poll(uv_loop_t *loop, uv_poll_t *poll, int fd) noexcept;
+
+  // Puts the stand-in behind `fd` for good, which closes the file that was there.
+  void replace(int fd) noexcept;
 
  private:
   int stand_in_ = -1;  // an eventfd

@@ -5,18 +5,26 @@
 #include "log.hpp"
 
 namespace virt_uv {
+namespace {
+
+template <typename Handle>
+bool is_closing(const Handle *handle) noexcept {
+  return uv_is_closing(reinterpret_cast<const uv_handle_t *>(handle)) != 0;
+}
+
+}  // namespace
+
+// The caller holds mutex_.
+bool Waker::is_open() const noexcept { return async_ != nullptr && !is_closing(async_); }
 
 bool Waker::has_loop() noexcept {
   Lock lock(mutex_);
-  return async_ != nullptr && uv_is_closing(reinterpret_cast<uv_handle_t *>(async_)) == 0;
+  return is_open();
 }
 
-void Waker::enter_phase() noexcept {
-  if (!is_loops_thread()) {
-    Lock lock(mutex_);
-    loops_thread_.store(pthread_self(), std::memory_order_relaxed);
-  }
-  enter_call();
+void Waker::take_thread() noexcept {
+  Lock lock(mutex_);
+  loops_thread_.store(pthread_self(), std::memory_order_relaxed);
 }
 
 bool Waker::inside() const noexcept {
@@ -24,8 +32,14 @@ bool Waker::inside() const noexcept {
 }
 
 void Waker::wake() noexcept {
-  if (inside()) return;
+  if (inside() && remind()) return;
   if (!sent_.exchange(true, std::memory_order_acq_rel)) send();  // model: WAKE_SENT
+}
+
+bool Waker::remind() noexcept {
+  if (is_closing(check_)) return false;
+  uv_check_start(check_, on_check_);
+  return true;
 }
 
 void Waker::send() noexcept {
@@ -33,7 +47,7 @@ void Waker::send() noexcept {
   {
     Lock lock(mutex_);
     if (async_ == nullptr) return;
-    closed_by_host = uv_is_closing(reinterpret_cast<uv_handle_t *>(async_)) != 0;
+    closed_by_host = is_closing(async_);
     if (closed_by_host)
       async_ = nullptr;
     else
@@ -48,10 +62,12 @@ void Waker::send() noexcept {
 
 void Waker::acknowledge() noexcept {
   // model: ACKNOWLEDGE
-  if (sent_.load(std::memory_order_relaxed)) sent_.exchange(false, std::memory_order_acq_rel);
+  if (is_sent()) sent_.exchange(false, std::memory_order_acq_rel);
 }
 
-void Waker::open(uv_async_t *async) noexcept {
+void Waker::open(uv_async_t *async, uv_check_t *check, uv_check_cb on_check) noexcept {
+  check_ = check;
+  on_check_ = on_check;
   Lock lock(mutex_);
   async_ = async;  // model: ATTACH
   loops_thread_.store(pthread_self(), std::memory_order_relaxed);

@@ -17,9 +17,6 @@ const std::vector<KnownDifference> &known_differences() {
        "each watch polls a duplicate of the fd, and what is not open can't be duplicated"},
       {"keeps the file open", "19", "virt-uv", "a watch whose fd was closed goes on showing what happens to the file",
        "the duplicate keeps the file open until the watch is removed"},
-      {"peer's end comes with an iteration", "18", "virt-uv",
-       "where an fd is removed and closed outside the loop's callbacks, its peer sees the end with the next iteration",
-       "the duplicate is the loop's, and is closed at once only where it is certain that this is the loop's thread"},
   };
   return all;
 }

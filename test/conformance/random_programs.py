@@ -75,8 +75,6 @@ class Generator:
     def hook(self):
         slot = self.slot()
         lines = [self.anywhere() for _ in range(self.random.randint(1, 4))]
-        # On another thread the close would come to the peer after the iteration only: a known difference.
-        lines = [line.replace('remote ', '') if 'close' in line or 'reset' in line else line for line in lines]
         return [f'hook {slot} {line}' for line in lines]
 
     def program(self):

@@ -123,6 +123,20 @@ CONFORMANCE("row 18: an fd that another thread removes, closes and reuses while 
   CHECK(world.steady() == Calls{"w2 R|W"});
 }
 
+CONFORMANCE(
+    "row 18: when another thread has removed and closed the fd, the peer sees the end with the next iteration") {
+  const Ends pair = make_socketpair(world, SOCK_STREAM);
+  Entry &watch = world.add_handle(pair.a, R);
+  Entry &peer = world.add_handle(pair.b, R);
+  world.turn();
+  on_another_thread([&] {
+    world.remove(watch);
+    world.close(pair.a);
+  });
+  CHECK(world.turn() == Calls{"w2 R|H"});
+  world.remove(peer);
+}
+
 CONFORMANCE("row 14: a remove by another thread returns while the callback runs, and ff comes after that") {
   for (const bool timeout : {false, true}) {
     Entry *entry = nullptr;

@@ -48,8 +48,10 @@ static int find_library(struct dl_phdr_info *info, size_t size, void *data) {
 
 static int must_fail(const char *name, uintptr_t caller) { return inject_must_fail(name, caller); }
 
+static int is_ours(uintptr_t caller) { return caller >= from && caller < to; }
+
 int inject_must_fail(const char *name, uintptr_t caller) {
-  if (caller < from || caller >= to) return 0;
+  if (!is_ours(caller)) return 0;
   if (atomic_fetch_add(&calls, 1) + 1 != atomic_load(&fail_at)) return 0;
   failed_call = name;
   return 1;
@@ -68,11 +70,15 @@ int fcntl(int fd, int command, ...) {
   return next(fd, command, argument);
 }
 
+static int stand_in = -1; /* the library makes no other eventfd */
+
 int eventfd(unsigned value, int flags) {
   static int (*next)(unsigned, int);
   if (next == NULL) next = NEXT(eventfd);
   if (must_fail("eventfd", CALLER)) return errno = ENFILE, -1;
-  return next(value, flags);
+  const int ret = next(value, flags);
+  if (is_ours(CALLER)) stand_in = ret;
+  return ret;
 }
 
 int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
@@ -83,12 +89,14 @@ int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
   return next(epoll, operation, fd, event);
 }
 
-/* StandIn::init_poll() puts a file on its shelf, another in its place, and then both back. The kernel refuses neither of the two
- * last where it took the two first: they name the same open fds. So only the first two can fail. */
+/* StandIn::init_poll() puts a file on its shelf, another in its place, and then both back. The kernel refuses neither of
+ * the two last where it took the two first: they name the same open fds. So only the first two can fail; and for the
+ * same reason not StandIn::replace(), which puts the stand-in behind an open fd. */
 int dup3(int old, int new, int flags) {
   static int (*next)(int, int, int);
   static int shelf = -1, place = -1;
   if (next == NULL) next = NEXT(dup3);
+  if (shelf < 0 && old == stand_in) return next(old, new, flags);
   const int restores = new == shelf || new == place;
   if (!restores && must_fail("dup3", CALLER)) return errno = EBADF, -1;
   if (new == shelf)

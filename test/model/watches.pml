@@ -71,7 +71,9 @@ bit inside;
 bit freed[3];
 byte to_free;
 byte put_off;
-bit idle; /* uv_idle_t is active: the loop does not sleep */
+bit idle;  /* uv_idle_t is active: the loop does not sleep */
+bit timer; /* uv_timer_t is, for what was put off */
+bit check; /* uv_check_t is */
 bit asleep;
 
 /* --- libuv's handles --- */
@@ -98,7 +100,7 @@ bit fd_polled;
   (IS_LIVE(word[slot]) -> (word[slot] & DIRTY) == 0 && polled[slot] == ARMED(word[slot]) : (word[slot] & DIRTY) == 0)
 
 #define HAS_WORK (dirty != NONE || to_free != NONE || !IS_SETTLED(1) || !IS_SETTLED(2))
-#define WILL_WAKE (async_pending || idle || put_off != NONE || closing[1] || closing[2])
+#define WILL_WAKE (async_pending || idle || timer || closing[1] || closing[2])
 /* Its slot has been given back, and is used by nobody or by the next. */
 #define IS_LEFT_OPEN(slot) (freed[slot] && !has_poll[slot] && !fd_closed[opaque[slot]])
 #define IS_POLLED(slot, fd) (has_poll[slot] && !closing[slot] && polled_fd[slot] == (fd))
@@ -190,9 +192,12 @@ inline forget_choice() {
   old = 0
 }
 
+/* Waker::remind() */
+inline remind() { check = 1 }
+
 inline wake(on_loop) {
   if
-  :: on_loop && inside -> end_call(on_loop)
+  :: on_loop && inside -> remind(); end_call(on_loop)
   :: else -> goto WAKE_SENT
   fi
 }
@@ -338,7 +343,7 @@ inline give(slot_) {
 mtype = { HOST, CALLBACK, FREE };     /* from where a call comes in */
 mtype = { RECONCILE, SETTLE, REARM }; /* what a watch is armed for */
 /* what is reconciled or freed in */
-mtype = { RETRY, TIMER, PREPARE, CHECK, CHECKED, DETACH_RETRY, DETACHING, CLOSED };
+mtype = { RETRY, TIMER, PREPARED, CHECK, CHECKED, DETACH_RETRY, DETACHING, CLOSED };
 
 inline enter(phase_) {
   inside = 1;
@@ -347,19 +352,28 @@ inline enter(phase_) {
 
 inline leave() { inside = 0 }
 
+inline end_on_poll() {
+#ifndef BREAK_LEAVE
+  leave();
+#endif
+  watch = NONE;
+  goto POLL
+}
+
 /* Polls::retry(), with something put off */
 inline retry() {
+  timer = 0;
   list = put_off;
   put_off = NONE;
   take_first(watch, list);
   goto RECONCILE_SWAP
 }
 
-/* uv_run() begins an iteration. A retry may be due whenever something was put off. */
+/* uv_run() begins an iteration. A retry may be due whenever the timer is active. */
 inline begin_iteration() {
   if
-  :: put_off != NONE -> enter(RETRY); retry()
-  :: true -> enter(PREPARE); goto ACKNOWLEDGE
+  :: timer -> enter(RETRY); retry()
+  :: true -> goto PREPARE
   fi
 }
 
@@ -394,17 +408,15 @@ inline run_frees() {
 inline reconciled() {
   watch = NONE;
   why = 0;
+  timer = (put_off != NONE);
+  check = (to_free != NONE);
 #ifndef BREAK_IDLE
   idle = (to_free != NONE);
 #endif
   if
   :: phase == RETRY -> phase = TIMER; goto ACKNOWLEDGE
-  :: phase == TIMER -> leave(); enter(PREPARE); goto ACKNOWLEDGE
-  :: phase == PREPARE ->
-#ifndef BREAK_LEAVE
-     leave();
-#endif
-     call_out(HOST)
+  :: phase == TIMER -> leave(); goto PREPARE
+  :: phase == PREPARED -> call_out(HOST)
   :: phase == CHECK -> run_frees()
   :: phase == CHECKED -> leave(); goto ON_CLOSED
   :: phase == DETACH_RETRY -> phase = DETACHING; goto ACKNOWLEDGE
@@ -423,7 +435,7 @@ inline armed() {
   arms = 0;
   if
   :: why == RECONCILE -> next_dirty()
-  :: why == SETTLE -> why = 0; watch = NONE; goto POLL
+  :: why == SETTLE -> why = 0; end_on_poll()
   :: why == REARM -> why = 0; goto DISPATCH
   fi
 }
@@ -467,22 +479,26 @@ active proctype the_loop() {
 
   atomic { begin_iteration() }
 
+  /* --- Reconciler::on_prepare() --- */
+PREPARE:
+  atomic {
+    if
+#ifndef BREAK_HEARING
+    :: sent -> phase = PREPARED; goto ACKNOWLEDGE
+#endif
+    :: else -> call_out(HOST)
+    fi
+  }
+
   /* --- Reconciler::reconcile() --- */
 ACKNOWLEDGE:
-#if !defined(BREAK_SENT) && !defined(BREAK_ACKNOWLEDGE)
+#ifndef BREAK_SENT
   sent = 0;
 #endif
 TAKE_DIRTY:
   atomic {
     list = dirty;
     dirty = NONE;
-#ifdef BREAK_ACKNOWLEDGE
-    goto ACKNOWLEDGE_LATE
-  }
-ACKNOWLEDGE_LATE:
-  atomic {
-    sent = 0;
-#endif
     next_dirty()
   }
 RECONCILE_SWAP:
@@ -513,7 +529,11 @@ PUT_OFF_SWAP:
 #ifndef BREAK_PUT_OFF
     :: word[watch] & DIRTY
 #endif
-    :: else -> push(put_off, watch)
+    :: else ->
+       push(put_off, watch);
+#ifndef BREAK_REMIND
+       remind()
+#endif
     fi;
     word[watch] = WITH_ARMED(word[watch], 0) | DIRTY;
     armed()
@@ -526,12 +546,18 @@ end_poll:
 POLL:
   atomic {
     if
-    :: async_pending -> asleep = 0; async_pending = 0; goto POLL
-    :: idle || put_off != NONE || closing[1] || closing[2] || !asleep ->
+    :: async_pending ->
+       asleep = 0;
+       async_pending = 0;
+#ifndef BREAK_HEARING
+       remind();
+#endif
+       goto POLL
+    :: idle || timer || closing[1] || closing[2] || !asleep ->
        asleep = 0;
        if
-       :: detached -> goto ON_CLOSED
-       :: else -> goto CHECK_FOR_WORK
+       :: check && !detached -> enter(CHECK); goto ACKNOWLEDGE
+       :: else -> goto ON_CLOSED
        fi
     :: polled[1] -> watch = 1
     :: polled[2] -> watch = 2
@@ -546,15 +572,6 @@ POLL:
     if
     :: dispatch()
     :: polled[watch] = 0; goto REARM_LOAD /* an error status: libuv has stopped it */
-    fi
-  }
-
-  /* --- Reconciler::on_check() --- */
-CHECK_FOR_WORK:
-  atomic {
-    if
-    :: dirty != NONE || to_free != NONE -> enter(CHECK); goto ACKNOWLEDGE
-    :: else -> leave(); goto ON_CLOSED
     fi
   }
 
@@ -586,8 +603,8 @@ SETTLE_STORE:
     old = word[watch];
 #endif
     if
-    :: !IS_LIVE(old) -> old = 0; watch = NONE; goto POLL
-    :: IS_LIVE(old) && ARMED(old) == WANTED(old) -> old = 0; watch = NONE; goto POLL
+    :: !IS_LIVE(old) -> old = 0; end_on_poll()
+    :: IS_LIVE(old) && ARMED(old) == WANTED(old) -> old = 0; end_on_poll()
     :: IS_LIVE(old) && ARMED(old) == WANTED(old) -> old = 0; why = SETTLE; goto PUT_OFF_SWAP
     :: else
     fi;
@@ -595,7 +612,7 @@ SETTLE_STORE:
     old = 0;
     word[watch] = WITH_ARMED(word[watch], arms);
     if
-    :: arms == 0 -> polled[watch] = 0; watch = NONE; goto POLL
+    :: arms == 0 -> polled[watch] = 0; end_on_poll()
     :: else -> arm(SETTLE)
     fi
   }
@@ -656,7 +673,7 @@ RETURN:
     if
     :: caller == HOST && detached -> caller = 0; goto ON_CLOSED
     :: caller == HOST && !detached -> caller = 0; phase = 0; goto SLEEP
-    :: caller == CALLBACK -> caller = 0; watch = NONE; goto POLL
+    :: caller == CALLBACK -> caller = 0; end_on_poll()
     :: caller == FREE -> caller = 0; goto GIVE_FREED
     fi
   }
@@ -668,7 +685,9 @@ DETACH:
     leave();
     has_async = 0;
     async_pending = 0;
-    idle = 0
+    idle = 0;
+    timer = 0;
+    check = 0
   }
 GIVE_UP_PUT_OFF:
   atomic {
@@ -713,7 +732,14 @@ ATTACH:
   atomic {
     detached = 0;
     has_async = 1;
-    sent = 0;
+    sent = 0
+  }
+ATTACHED:
+  atomic {
+    if
+    :: sent
+    :: else -> sent = 1; async_pending = 1
+    fi;
     begin_iteration()
   }
 }
