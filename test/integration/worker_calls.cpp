@@ -15,6 +15,7 @@
 #include <virt-uv/virt-uv.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -140,6 +141,9 @@ class Calls {
 
 int main(int argc, char **argv) {
   if (argc != 3) fail("usage", "worker-calls URI CALLS");
+  /* At the turn of a second a keepalive message may follow the call that closes a connection, which the daemon then has
+   * closed already. */
+  std::signal(SIGPIPE, SIG_IGN);
   uv_loop_t loop;
   must_uv(uv_loop_init(&loop), "uv_loop_init");
   must_uv(virt_uv_attach(&loop, nullptr), "virt_uv_attach");
