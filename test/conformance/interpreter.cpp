@@ -83,6 +83,7 @@ const std::map<std::string, Interpreter::Operation> &Interpreter::operations() {
 void Interpreter::run(const std::string &line) {
   run_line(line);
   if (std::exchange(peer_waits_, false)) settle();
+  judge_flags();
 }
 
 void Interpreter::run_line(const std::string &line) {
@@ -127,7 +128,17 @@ const std::string &Interpreter::kind(const std::string &end) { return channels_.
 void Interpreter::open(int channel, const std::string &kind) {
   if (channels_.at(channel).fds[0] >= 0 || channels_.at(channel).fds[1] >= 0) return;
   const Ends ends = make_channel(world_, kind);
-  channels_.at(channel) = {kind, {ends.a, ends.b}};
+  channels_.at(channel) = {kind, {ends.a, ends.b}, {fcntl(ends.a, F_GETFL), fcntl(ends.b, F_GETFL)}};
+}
+
+void Interpreter::judge_flags() {
+  for (const Channel &channel : channels_) {
+    for (const int end : {0, 1}) {
+      const int fd = channel.fds[end];
+      if (fd < 0 || fcntl(fd, F_GETFL) == channel.flags[end]) continue;
+      world_.note(fmt::format("WRONG: row 18: the flags of an end of a {} have changed", channel.kind));
+    }
+  }
 }
 
 void Interpreter::write(const std::string &end) {

@@ -21,7 +21,7 @@
 // What can be compared between two loops is what a state leads to, when it stays. In what order dispatch
 // goes within an iteration is open, so one slot at most has a hook at a time: its operations come into a state that
 // nobody else changes. What each iteration calls in the end is compared with poll(2) here, and with another loop by the
-// generator.
+// generator. After each operation the flags of every open file are what they were.
 #pragma once
 
 #include <array>
@@ -46,6 +46,7 @@ class Interpreter {
   struct Channel {
     std::string kind;
     int fds[2] = {-1, -1};
+    int flags[2] = {0, 0};  // of the open files, as they were made
   };
   struct Slot {
     Entry *entry = nullptr;  // the last one; it may be removed
@@ -84,6 +85,7 @@ class Interpreter {
   const std::string &kind(const std::string &end);
   bool live(const std::string &slot) const;
   void called(const std::string &slot);
+  void judge_flags();
   Calls truth() const;
   Calls calls_of_an_iteration();
 
