@@ -2,6 +2,7 @@
 //
 // Event bits: for every kind of fd in every state and under every mask, what poll(2) says of that very fd.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 
 #include "fds.hpp"
+#include "known.hpp"
 #include "masks.hpp"
 #include "scenario.hpp"
 
@@ -105,6 +107,18 @@ void check_against_truth(World &world, const std::vector<Entry *> &watches) {
   FAIL("the state of the fd never stayed as it was");
 }
 
+// Another open file of the pipe: the kernel gives an end of the kind that is asked for.
+int open_again(int pipe, int flags) { return open(fmt::format("/proc/self/fd/{}", pipe).c_str(), flags | O_CLOEXEC); }
+
+void connect_to_each_other(Ends sockets, const Bound &b) {
+  sockaddr_in a{};
+  socklen_t size = sizeof a;
+  const auto address = [](const sockaddr_in &of) { return reinterpret_cast<const sockaddr *>(&of); };
+  REQUIRE(connect(sockets.a, address(b.address), sizeof b.address) == 0);
+  REQUIRE(getsockname(sockets.a, reinterpret_cast<sockaddr *>(&a), &size) == 0);
+  REQUIRE(connect(sockets.b, address(a), sizeof a) == 0);
+}
+
 }  // namespace
 
 CONFORMANCE(
@@ -183,6 +197,55 @@ CONFORMANCE("row 4: an error on a pipe does not silence its watch until it is ma
   CHECK(world.turn().empty());
 }
 
+CONFORMANCE("row 4: when an error has been taken off a socket, its watch goes on as before") {
+  for (const int mask : kMasks) {
+    if (mask == 0) continue;
+    INFO("mask " << bits_text(mask));
+    const Bound peer = make_bound(world, SOCK_DGRAM);
+    const Bound gone = make_bound(world, SOCK_DGRAM);
+    const Ends ends{make_connected(world, SOCK_DGRAM, gone), peer.fd};
+    world.close(gone.fd);
+    Entry &watch = world.add_handle(ends.a, mask);
+    check_against_truth(world, {&watch});
+    put(ends.a, 1);
+    await(ends.a, POLLERR);
+    check_against_truth(world, {&watch});
+    int error = 0;
+    socklen_t size = sizeof error;
+    REQUIRE(getsockopt(ends.a, SOL_SOCKET, SO_ERROR, &error, &size) == 0);
+    REQUIRE(poll_truth(ends.a, E) == 0);
+    check_against_truth(world, {&watch});
+    connect_to_each_other(ends, peer);
+    put(ends.b, 1);
+    await(ends.a, POLLIN);
+    check_against_truth(world, {&watch});
+    world.remove(watch);
+  }
+}
+
+CONFORMANCE("row 4: a pipe that has a writer or a reader again is hung up, or erring, no more") {
+  for (const int mask : kMasks) {
+    for (const bool read_side : {true, false}) {
+      INFO((read_side ? "reading" : "writing") << " end, mask " << bits_text(mask));
+      const Ends pipe = make_pipe(world);
+      const int watched = read_side ? pipe.a : pipe.b;
+      Entry &watch = world.add_handle(watched, mask);
+      int peer = read_side ? pipe.b : pipe.a;
+      for (int again = 0; again < 2; ++again) {
+        if (read_side) put(peer, 1);
+        check_against_truth(world, {&watch});
+        world.close(peer);
+        check_against_truth(world, {&watch});
+        if (read_side) drain(watched);
+        check_against_truth(world, {&watch});
+        peer = world.own(open_again(watched, read_side ? O_WRONLY : O_RDONLY));
+        check_against_truth(world, {&watch});
+      }
+      world.remove(watch);
+    }
+  }
+}
+
 CONFORMANCE("row 5: a watch with mask 0 keeps no loop from sleeping, whatever happens to its fd") {
   for (const Situation &situation : situations()) {
     INFO(situation.name);
@@ -212,6 +275,22 @@ CONFORMANCE("row 5: a hung-up fd that is masked after it fired lets the loop sle
     world.update(watch, 0);
     CHECK(iterations_of_a_nap(world) < kFewIterations);
     world.remove(watch);
+  }
+}
+
+CONFORMANCE("row 5: a hung-up or erring fd that is masked lets the loop sleep, whatever its watch had asked for") {
+  for (const Situation &situation : situations()) {
+    const int fd = situation.make(world);
+    if (poll_truth(fd, E) == 0) continue;
+    for (const int mask : kMasks) {
+      INFO(situation.name << ", mask " << bits_text(mask) << " then 0");
+      Entry &watch = world.add_handle(fd, mask);
+      world.steady();
+      world.update(watch, 0);
+      CHECK(iterations_of_a_nap(world) < kFewIterations);
+      CHECK(world.steady().empty());
+      world.remove(watch);
+    }
   }
 }
 
@@ -258,6 +337,42 @@ CONFORMANCE("row 18: the flags of the caller's file description stay as the call
       CHECK(unchanged());
       world.turn();
       CHECK(unchanged());
+    }
+  }
+}
+
+CONFORMANCE("row 19: an fd of each kind, closed while watched under each mask, shows what its file does, or nothing") {
+  const bool keeps_open = known_difference("keeps the file open");
+  for (const Situation &situation : situations()) {
+    for (const int mask : kMasks) {
+      INFO(situation.name << ", mask " << bits_text(mask));
+      const int fd = situation.make(world);
+      const int witness = world.own(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+      Entry &watch = world.add_handle(fd, mask);
+      world.settle();
+      world.close(fd);
+      const Calls calls = world.steady();
+      const int events = keeps_open ? poll_truth(witness, mask) : 0;
+      CHECK(calls == (events == 0 ? Calls{} : Calls{watch.name + " " + bits_text(events)}));
+      CHECK(world.remove(watch) == 0);
+      world.steady();
+      world.close(witness);
+    }
+  }
+}
+
+CONFORMANCE("row 19: an fd of any kind that was closed lets the loop sleep while its watch has mask 0") {
+  for (const Situation &situation : situations()) {
+    for (const int mask : {0, kAll}) {
+      INFO(situation.name << ", mask " << bits_text(mask) << " then 0");
+      const int fd = situation.make(world);
+      Entry &watch = world.add_handle(fd, mask);
+      world.settle();
+      world.close(fd);
+      world.update(watch, 0);
+      CHECK(iterations_of_a_nap(world) < kFewIterations);
+      CHECK(world.remove(watch) == 0);
+      world.settle();
     }
   }
 }

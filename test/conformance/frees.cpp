@@ -55,6 +55,30 @@ CONFORMANCE("row 16: a thousand watches and timeouts, removed in every state, ar
   for (const Entry *entry : entries) REQUIRE(entry->frees == 1);
 }
 
+CONFORMANCE("row 16: at every moment what was added is either freed, once, or live") {
+  std::vector<Entry *> entries;
+  for (int i = 0; i < 120; ++i) {
+    entries.push_back(i % 2 == 0 ? &world.add_handle(make_readable(world), R) : &world.add_timeout(0));
+  }
+  // Where nothing is ready, no loop's frees have to wait (row 24).
+  const auto enable_what_lives = [&](bool enabled) {
+    for (Entry *entry : entries) {
+      if (entry->state != Entry::State::kLive) continue;
+      world.update(*entry, entry->is_timeout ? (enabled ? 0 : -1) : (enabled ? R : 0));
+    }
+  };
+  std::size_t live = entries.size();
+  for (const std::size_t first : {0, 1, 2}) {
+    for (std::size_t i = first; i < entries.size(); i += 3, --live) world.remove(*entries[i]);
+    CHECK(world.steady().size() == live);
+    enable_what_lives(false);
+    CHECK(world.steady().empty());
+    for (const Entry *entry : entries) REQUIRE(entry->frees == (entry->state == Entry::State::kLive ? 0 : 1));
+    enable_what_lives(true);
+    CHECK(world.steady().size() == live);
+  }
+}
+
 CONFORMANCE("row 16: what is added and removed before the loop turns is freed too") {
   Entry &watch = world.add_handle(make_readable(world), R);
   Entry &timeout = world.add_timeout(0);
@@ -81,17 +105,23 @@ CONFORMANCE("row 16: a watch and a timeout without ff are removed like others") 
 }
 
 CONFORMANCE("row 16: ff may add, update and remove, and what it adds fires") {
-  Entry &bystander = world.add_handle(make_readable(world), 0);
-  Entry &victim = world.add_timeout(-1);
   const int fd = make_readable(world);
-  Entry &watch = world.add_handle(make_readable(world), R, {}, [&] {
-    world.add_handle(fd, R);
-    world.add_timeout(0);
-    world.update(bystander, R);
-    world.remove(victim);
-  });
-  world.remove(watch);
-  CHECK(world.steady() == Calls{"t2", "w1 R", "w3 R"});
+  for (const bool timeout : {false, true}) {
+    Entry &bystander = world.add_handle(fd, 0);
+    Entry &victim = world.add_timeout(-1);
+    Entry *added[2];
+    const auto all_functions = [&] {
+      added[0] = &world.add_timeout(0);
+      added[1] = &world.add_handle(fd, R);
+      world.update(bystander, R);
+      world.remove(victim);
+    };
+    world.remove(timeout ? world.add_timeout(0, {}, all_functions) : world.add_handle(fd, R, {}, all_functions));
+    const Calls calls = world.steady();
+    CHECK(calls == Calls{added[0]->name, bystander.name + " R", added[1]->name + " R"});
+    for (Entry *left : {added[0], added[1], &bystander}) world.remove(*left);
+    world.settle();
+  }
 }
 
 CONFORMANCE("row 16: an ff that removes another gets that one freed in its turn") {

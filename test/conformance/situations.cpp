@@ -49,6 +49,8 @@ int with_data(Ends ends) {
   return ends.a;
 }
 
+int shut_behind_data(Ends ends) { return shut({with_data(ends), ends.b}, -1, SHUT_WR); }
+
 int full(int fd) {
   fill(fd);
   return fd;
@@ -143,6 +145,7 @@ const std::vector<Situation> &situations() {
       S("FIFO, writing end, empty", make_fifo(w).b),
       S("FIFO, writing end, full", full(make_fifo(w).b)),
       S("FIFO, writing end, reader gone", peer_closed(w, reversed(make_fifo(w)))),
+      S("FIFO, writing end, reader gone with data unread", peer_closed_with_unread(w, reversed(make_fifo(w)))),
       S("stream socketpair, idle", make_socketpair(w, SOCK_STREAM).a),
       S("stream socketpair, data", with_data(make_socketpair(w, SOCK_STREAM))),
       S("stream socketpair, full", full(make_socketpair(w, SOCK_STREAM).a)),
@@ -163,6 +166,7 @@ const std::vector<Situation> &situations() {
       S("TCP, idle", make_tcp(w).a),
       S("TCP, data", arrived(with_data(make_tcp(w)), POLLIN)),
       S("TCP, half-closed by the peer", arrived(shut(make_tcp(w), -1, SHUT_WR), POLLRDHUP)),
+      S("TCP, data and half-closed by the peer", arrived(shut_behind_data(make_tcp(w)), POLLRDHUP)),
       S("TCP, half-closed by us", shut(make_tcp(w), SHUT_WR, -1)),
       S("TCP, both half-closed", arrived(shut(make_tcp(w), SHUT_WR, SHUT_WR), POLLHUP)),
       S("TCP, peer closed", arrived(peer_closed(w, make_tcp(w)), POLLRDHUP)),

@@ -4,8 +4,10 @@
 //
 // The scenario's own thread turns the loop; the others check nothing themselves, as Catch2 takes checks from one thread
 // only.
+#include <fcntl.h>
 #include <sys/socket.h>
 
+#include <mutex>
 #include <thread>
 
 #include "asleep.hpp"
@@ -68,9 +70,13 @@ CONFORMANCE("threads: a watch added by another thread wakes the sleeping loop") 
 }
 
 CONFORMANCE("threads: a watch enabled by another thread wakes the sleeping loop") {
-  Entry &watch = world.add_handle(make_readable(world), 0);
-  while_asleep(
-      world, [&] { world.update(watch, R); }, called(watch));
+  for (const int fd : {make_readable(world), make_file(world, O_RDONLY)}) {
+    Entry &watch = world.add_handle(fd, 0);
+    while_asleep(
+        world, [&] { world.update(watch, R); }, called(watch));
+    world.remove(watch);
+    world.settle();
+  }
 }
 
 CONFORMANCE("threads: a mask widened by another thread wakes the sleeping loop") {
@@ -80,16 +86,14 @@ CONFORMANCE("threads: a mask widened by another thread wakes the sleeping loop")
       world, [&] { world.update(watch, R | W); }, called(watch));
 }
 
-CONFORMANCE("threads: a watch and a timeout removed by another thread are freed by the sleeping loop") {
-  Entry &watch = world.add_handle(make_readable(world), 0);
-  Entry &timeout = world.add_timeout(kHour);
-  while_asleep(
-      world,
-      [&] {
-        world.remove(watch);
-        world.remove(timeout);
-      },
-      [&] { return World::freed(watch) && World::freed(timeout); });
+CONFORMANCE("threads: a watch, or a timeout, removed by another thread is freed by the sleeping loop") {
+  // One at a time: the wake-up for one would serve the other.
+  for (Entry *entry : {&world.add_handle(make_pipe(world).a, R), &world.add_handle(make_readable(world), 0),
+                       &world.add_timeout(kHour), &world.add_timeout(-1)}) {
+    world.settle();
+    while_asleep(
+        world, [&] { world.remove(*entry); }, [&] { return World::freed(*entry); });
+  }
 }
 
 CONFORMANCE("row 13: a watch removed by another thread while the loop sleeps does not fire for what comes later") {
@@ -137,6 +141,65 @@ CONFORMANCE(
   world.remove(peer);
 }
 
+CONFORMANCE(
+    "row 18: an fd that another thread closes, reuses and only then removes, while the loop sleeps, is another fd") {
+  const Ends pipe = make_pipe(world);
+  Entry &old = world.add_handle(pipe.a, R);
+  std::atomic<Entry *> reused{nullptr};
+  while_asleep(
+      world,
+      [&] {
+        world.close(pipe.a);
+        const Ends pair = make_socketpair(world, SOCK_STREAM);
+        put(pair.b, 1);
+        world.remove(old);
+        reused = &world.add_handle(pair.a, R | W);
+      },
+      [&] { return reused.load() != nullptr && reused.load()->calls > 0; });
+  CHECK(old.calls == 0);
+  CHECK(world.steady() == Calls{"w2 R|W"});
+}
+
+CONFORMANCE(
+    "row 13: what another thread removes or masks during a callback does not fire any more, though it was ready") {
+  for (const bool remove : {true, false}) {
+    for (const bool file : {false, true}) {
+      Entry *rivals[2];
+      const auto stop_the_other = [&](int which) {
+        Entry &other = *rivals[1 - which];
+        if (other.calls > 0) return;
+        on_another_thread([&] { remove ? static_cast<void>(world.remove(other)) : world.update(other, 0); });
+      };
+      for (int i : {0, 1}) {
+        rivals[i] = &world.add_handle(file ? make_file(world, O_RDONLY) : make_readable(world), R, [&, i](int) {
+          if (rivals[i]->calls == 1) stop_the_other(i);
+        });
+      }
+      CHECK(world.turn_count() == 1);
+      CHECK(world.turn_count() == 1);
+      for (Entry *rival : rivals) {
+        if (rival->state == Entry::State::kLive) world.remove(*rival);
+      }
+    }
+  }
+}
+
+CONFORMANCE("row 17: ff may take the lock that another thread holds around its remove") {
+  std::mutex lock;
+  const auto take_lock = [&] { const std::lock_guard<std::mutex> held(lock); };
+  for (Entry *entry :
+       {&world.add_handle(make_readable(world), 0, {}, take_lock), &world.add_timeout(kHour, {}, take_lock)}) {
+    world.settle();
+    while_asleep(
+        world,
+        [&] {
+          const std::lock_guard<std::mutex> held(lock);
+          world.remove(*entry);
+        },
+        [&] { return World::freed(*entry); });
+  }
+}
+
 CONFORMANCE("row 14: a remove by another thread returns while the callback runs, and ff comes after that") {
   for (const bool timeout : {false, true}) {
     Entry *entry = nullptr;
@@ -152,56 +215,89 @@ CONFORMANCE("row 14: a remove by another thread returns while the callback runs,
   }
 }
 
-CONFORMANCE("row 14: no function waits for a callback that is running") {
+CONFORMANCE("row 14: no function waits for a callback that is running, be it a watch's or a timeout's") {
   const int fd = make_readable(world);
-  Entry &other_watch = world.add_handle(fd, 0);
-  Entry &other_timeout = world.add_timeout(-1);
-  Entry *entry = nullptr;
-  entry = &world.add_handle(make_readable(world), R, [&](int) {
-    on_another_thread([&] {
-      world.add_handle(fd, R);
-      world.add_timeout(0);
-      world.update(other_watch, R);
-      world.update(other_timeout, 0);
-      world.remove(*entry);
-    });
-  });
-  CHECK(world.steady() == Calls{"t1", "t2", "w1 R", "w3 R"});
+  for (const bool timeout : {false, true}) {
+    Entry &other_watch = world.add_handle(fd, 0);
+    Entry &other_timeout = world.add_timeout(-1);
+    Entry *added[2];
+    Entry *entry = nullptr;
+    const auto all_functions = [&](int) {
+      on_another_thread([&] {
+        added[0] = &world.add_handle(fd, R);
+        added[1] = &world.add_timeout(0);
+        world.update(other_watch, R);
+        world.update(other_timeout, 0);
+        world.remove(*entry);
+      });
+    };
+    entry = timeout ? &world.add_timeout(0, all_functions) : &world.add_handle(fd, R, all_functions);
+    world.wait_until(called(*entry));
+    CHECK(world.steady().size() == 4);
+    CHECK(entry->calls == 1);
+    for (Entry *left : {&other_watch, &other_timeout, added[0], added[1]}) {
+      CHECK(left->calls > 0);
+      world.remove(*left);
+    }
+  }
 }
 
-CONFORMANCE("row 14: no function waits for an ff that is running") {
+CONFORMANCE("row 14: no function waits for an ff that is running, be it a watch's or a timeout's") {
   const int fd = make_readable(world);
-  Entry &other = world.add_handle(fd, 0);
-  Entry &victim = world.add_timeout(-1);
-  Entry &removed = world.add_handle(fd, R, {}, [&] {
-    on_another_thread([&] {
-      world.add_timeout(0);
-      world.update(other, R);
-      world.remove(victim);
-    });
-  });
-  world.remove(removed);
-  CHECK(world.steady() == Calls{"t2", "w1 R"});
+  for (const bool timeout : {false, true}) {
+    Entry &other = world.add_handle(fd, 0);
+    Entry &victim = world.add_timeout(-1);
+    Entry *added = nullptr;
+    const auto all_functions = [&] {
+      on_another_thread([&] {
+        added = &world.add_timeout(0);
+        world.update(other, R);
+        world.remove(victim);
+      });
+    };
+    world.remove(timeout ? world.add_timeout(-1, {}, all_functions) : world.add_handle(fd, R, {}, all_functions));
+    const Calls calls = world.steady();
+    CHECK(calls == Calls{added->name, other.name + " R"});
+    world.remove(*added);
+    world.remove(other);
+    world.settle();
+  }
 }
 
 CONFORMANCE("row 22: an update to 0 by another thread during the callback that disables itself is not lost") {
+  for (const int interval : {0, 1}) {
+    for (const int own_word : {-1, kHour}) {
+      Entry *timeout = nullptr;
+      timeout = &world.add_timeout(interval, [&](int) {
+        world.update(*timeout, own_word);
+        on_another_thread([&] { world.update(*timeout, 0); });
+      });
+      world.wait_until(called(*timeout));
+      CHECK(world.steady() == Calls{timeout->name});
+      world.remove(*timeout);
+    }
+  }
+}
+
+CONFORMANCE("row 22: an update to 0 by another thread during the callback of a repeating timeout is not lost") {
   Entry *timeout = nullptr;
-  timeout = &world.add_timeout(0, [&](int) {
-    world.update(*timeout, -1);
-    on_another_thread([&] { world.update(*timeout, 0); });
-  });
+  timeout = &world.add_timeout(1, [&](int) { on_another_thread([&] { world.update(*timeout, 0); }); });
+  world.wait_until(called(*timeout));
   CHECK(world.steady() == Calls{"t1"});
 }
 
 CONFORMANCE(
     "row 22: a timeout that disables itself after another thread's update to 0 is silent: the last word counts") {
-  Entry *timeout = nullptr;
-  timeout = &world.add_timeout(0, [&](int) {
-    on_another_thread([&] { world.update(*timeout, 0); });
-    world.update(*timeout, -1);
-  });
-  CHECK(world.steady().empty());
-  CHECK(timeout->calls == 1);
+  for (const int interval : {0, 1}) {
+    Entry *timeout = nullptr;
+    timeout = &world.add_timeout(interval, [&](int) {
+      on_another_thread([&] { world.update(*timeout, 0); });
+      world.update(*timeout, -1);
+    });
+    world.wait_until(called(*timeout));
+    CHECK(world.steady().empty());
+    CHECK(timeout->calls == 1);
+  }
 }
 
 CONFORMANCE("row 8: a mask changed by another thread during the callback holds from then on") {

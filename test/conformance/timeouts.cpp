@@ -6,6 +6,7 @@
 // clock, and that holds on the slowest of machines. A timeout that must not fire is given an hour, and the loop a nap.
 #include <climits>
 #include <ctime>
+#include <utility>
 
 #include "fds.hpp"
 #include "masks.hpp"
@@ -74,6 +75,25 @@ CONFORMANCE("row 20: a positive timeout repeats, and no call is early") {
   world.wait_until([&] { return timeout.calls == 4; });
 }
 
+CONFORMANCE("row 20: in a loop that does not sleep, a timeout is not early by a part of a millisecond either") {
+  constexpr int kInterval = 2;
+  std::int64_t set = 0;
+  int early = 0;
+  Entry &timeout = world.add_timeout(-1, [&](int) {
+    if (now_us() - set < kInterval * 1000) ++early;
+  });
+  for (int again = 0; again < 20; ++again) {
+    // Whoever counts in whole milliseconds is wrong by the most when one is almost over.
+    while (now_us() % 1000 < 900) {
+    }
+    set = now_us();
+    world.update(timeout, kInterval);
+    for (const int before = timeout.calls; timeout.calls == before;) world.quiet_turn();
+    world.update(timeout, -1);
+  }
+  CHECK(early == 0);
+}
+
 CONFORMANCE("row 20: a timeout that a long callback held up does not catch up") {
   constexpr int kInterval = 10;
   const std::int64_t start = now_us();
@@ -93,14 +113,21 @@ CONFORMANCE("row 20: INT_MAX is a long time, and keeps no loop from sleeping") {
   Entry &added = world.add_timeout(INT_MAX);
   Entry &updated = world.add_timeout(-1);
   world.update(updated, INT_MAX);
-  world.add_timeout(INT_MAX - 1);
+  // 2^31 and 2^32 microseconds are a little less than the first two.
+  std::vector<Entry *> others;
+  for (const int large : {2147484, 4294968, 1 << 24, INT_MAX / 2 + 1, INT_MAX - 1})
+    others.push_back(&world.add_timeout(large));
   CHECK(nap(world) < 10);
   CHECK(world.steady().empty());
   world.update(added, 1);
   wait_for_call(world, added);
   world.update(added, INT_MAX);
+  const int calls = added.calls;
   CHECK(nap(world) < 10);
   CHECK(world.steady().empty());
+  CHECK(added.calls == calls);
+  CHECK(updated.calls == 0);
+  for (const Entry *other : others) CHECK(other->calls == 0);
 }
 
 CONFORMANCE("row 20: ten thousand timeouts of 0 all fire in every iteration") {
@@ -168,6 +195,58 @@ CONFORMANCE("row 20: a timeout set after a long callback, within it or behind it
     added = &world.add_timeout(kInterval, [&](int) { CHECK(now_us() - set >= kInterval * 1000); });
   });
   world.wait_until([&] { return inside.calls > 0 && added->calls > 0; });
+}
+
+CONFORMANCE("row 20: a timeout set after a watch's long callback is never early") {
+  constexpr int kInterval = 10;
+  std::int64_t set = 0;
+  Entry &timeout = world.add_timeout(-1, [&](int) { CHECK(now_us() - set >= kInterval * 1000); });
+  Entry *watch = nullptr;
+  watch = &world.add_handle(make_readable(world), R, [&](int) {
+    world.update(*watch, 0);
+    hold_for(3 * kInterval);
+    set = now_us();
+    world.update(timeout, kInterval);
+  });
+  wait_for_call(world, timeout);
+}
+
+CONFORMANCE("rows 13, 20: of two timeouts that are due in one iteration either's callback still stops the other") {
+  const std::function<void(Entry &)> ways_to_stop[] = {
+      [&](Entry &other) { world.remove(other); },
+      [&](Entry &other) { world.update(other, -1); },
+      [&](Entry &other) { world.update(other, kHour); },
+  };
+  for (const int interval : {0, 2}) {
+    for (const auto &stop : ways_to_stop) {
+      bool stopping = false;
+      Entry *timeouts[2];
+      for (int i : {0, 1}) {
+        timeouts[i] = &world.add_timeout(interval, [&, i](int) {
+          if (std::exchange(stopping, false)) stop(*timeouts[1 - i]);
+        });
+      }
+      world.settle();
+      hold_for(3 * interval);  // whatever they did so far, both are due now
+      stopping = true;
+      CHECK(world.turn_count() == 1);
+      for (Entry *timeout : timeouts) {
+        if (timeout->state == Entry::State::kLive) world.remove(*timeout);
+      }
+      world.settle();
+    }
+  }
+}
+
+CONFORMANCE("row 15: a timeout of 0 added in such a one's callback fires from the next iteration on") {
+  bool adding = false;
+  world.add_timeout(0, [&](int) {
+    if (std::exchange(adding, false)) world.add_timeout(0);
+  });
+  world.steady();
+  adding = true;
+  CHECK(world.turn() == Calls{"t1"});
+  CHECK(world.steady() == Calls{"t1", "t2"});
 }
 
 CONFORMANCE("row 20: a timeout set while the loop stood still for long is never early") {

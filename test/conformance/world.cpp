@@ -180,6 +180,7 @@ void World::finish() {
   for (int turns = 0; turns < kPatience && !unfreed().empty(); ++turns) quiet_turn();
   const std::string left = unfreed();
   if (!left.empty()) throw std::runtime_error("row 16: removed, and never freed: " + left);
+  settle();  // a call or a second `ff` that comes late is judged too
   for (const int fd : owned_) ::close(fd);
   owned_.clear();
   note_ends(false);
