@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// No wake-up is ever lost: on a loop that nothing else would wake, workers flip masks and timers as remote calls do, and
-// make the fd ready at a random moment of the flip. Each then waits for its callback, and one that does not come is a
-// failure: nothing else would bring it later, so waiting longer could not help.
+// No wake-up is ever lost: on a loop that nothing else would wake, workers flip masks and timers as remote calls do,
+// and make the fd ready at a random moment of the flip. Each then waits for its callback, and one that does not come is
+// a failure: nothing else would bring it later, so waiting longer could not help.
+//
+// Any wake-up serves all that is dirty, so one worker's would hide that another's was lost. Hence a worker is alone, or
+// those that there are begin each flip together, when all have had their callbacks.
 #include <poll.h>
 
 #include <atomic>
 #include <climits>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <thread>
 #include <vector>
@@ -18,7 +23,6 @@
 
 namespace {
 
-constexpr int kWorkers = 4;
 constexpr int kLimitMs = 30000;
 
 // Raised by a callback on the loop's thread, waited for by the worker.
@@ -36,21 +40,54 @@ class Reply {
   Signal signal_;
 };
 
+// Where the workers wait for each other, until one of them ends.
+class Start {
+ public:
+  explicit Start(int workers) : workers_(workers) {}
+
+  // False: one has ended.
+  bool wait_for_all() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    const std::uint64_t this_round = round_;
+    if (++waiting_ == workers_) {
+      waiting_ = 0;
+      ++round_;
+      changed_.notify_all();
+    }
+    changed_.wait(lock, [&] { return ended_ || round_ != this_round; });
+    return round_ != this_round;
+  }
+
+  void end() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ended_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  const int workers_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int waiting_ = 0;
+  std::uint64_t round_ = 0;
+  bool ended_ = false;
+};
+
 void spin(unsigned turns) {
   for (std::atomic<unsigned> i{0}; i < turns; ++i) continue;
 }
 
 class Flipper {
  public:
-  explicit Flipper(unsigned seed) : random_(seed) {
+  Flipper(Start &start, unsigned seed) : start_(start), random_(seed) {
     watch_ = virt_uv_add_handle(signal_.get(), 0, on_event, this, nullptr);
     timer_ = virt_uv_add_timeout(-1, on_timeout, this, nullptr);
   }
 
   // Stops at the first callback that does not come.
   void run(std::uint64_t rounds) {
-    for (; done_ < rounds; ++done_)
-      if (random_() % 4 != 0 ? !flip_watch() : !flip_timer()) break;
+    while (done_ < rounds && start_.wait_for_all() && flip()) ++done_;
+    start_.end();
     virt_uv_remove_handle(watch_);
     virt_uv_remove_timeout(timer_);
   }
@@ -58,6 +95,18 @@ class Flipper {
   std::uint64_t done() const { return done_; }
 
  private:
+  bool flip() {
+    switch (random_() % 8) {
+      case 0:
+        return come_and_go();
+      case 1:
+      case 2:
+        return flip_timer();
+      default:
+        return flip_watch();
+    }
+  }
+
   // As virNetClientIO does around each remote call: silent, and listening again. The fd becomes ready at any moment.
   bool flip_watch() {
     const unsigned moment = static_cast<unsigned>(random_() % 4);
@@ -80,6 +129,15 @@ class Flipper {
     return reply_.wait();
   }
 
+  // As a connection that is closed: it is the `ff` that is waited for.
+  bool come_and_go() {
+    if (random_() % 2 != 0)
+      virt_uv_remove_timeout(virt_uv_add_timeout(INT_MAX, on_timeout, this, on_gone));
+    else
+      virt_uv_remove_handle(virt_uv_add_handle(signal_.get(), VIR_EVENT_HANDLE_ERROR, on_event, this, on_gone));
+    return reply_.wait();
+  }
+
   void make_ready() {
     spin(static_cast<unsigned>(random_() % 64));
     eventfd_write(signal_.get(), 1);
@@ -96,9 +154,11 @@ class Flipper {
   }
   static void on_timeout(int timer, void *opaque) {
     virt_uv_update_timeout(timer, -1);
-    static_cast<Flipper *>(opaque)->reply_.raise();
+    on_gone(opaque);
   }
+  static void on_gone(void *opaque) { static_cast<Flipper *>(opaque)->reply_.raise(); }
 
+  Start &start_;
   Signal signal_;
   Reply reply_;
   std::mt19937 random_;
@@ -110,15 +170,17 @@ class Flipper {
 }  // namespace
 
 TEST_CASE("no wake-up is lost when workers flip masks and timers of a loop that nothing else wakes") {
-  const std::uint64_t rounds = scaled(25000);
+  const int workers = GENERATE(1, 2, 4);
+  const std::uint64_t rounds = scaled(40000);
   Host host;
+  Start start(workers);
   std::vector<std::unique_ptr<Flipper>> flippers;
-  for (unsigned i = 0; i < kWorkers; ++i) flippers.push_back(std::make_unique<Flipper>(i + 1));
+  for (int i = 1; i <= workers; ++i) flippers.push_back(std::make_unique<Flipper>(start, static_cast<unsigned>(i)));
   std::vector<std::thread> threads;
   for (auto &flipper : flippers) threads.emplace_back([&] { flipper->run(rounds); });
   uv_run(host.loop.get(), UV_RUN_DEFAULT);  // returns when all have removed what they had
   for (std::thread &thread : threads) thread.join();
   for (auto &flipper : flippers) CHECK(flipper->done() == rounds);
   CHECK(stats().adds == stats().frees);
-  WARN(kWorkers * rounds << " flips");
+  WARN(static_cast<std::uint64_t>(workers) * rounds << " flips by " << workers << " at once");
 }
