@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// replay FOLDER [COUNT]: runs every program of the corpus, then COUNT random ones (its seed is fixed; default: 2000).
+// replay FOLDER [COUNT]: runs every program of the corpus, then COUNT random ones (its seed is fixed; default: 2000,
+// times VIRT_UV_STRESS).
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "program.hpp"
+#include "scale.hpp"
 
 namespace {
 
@@ -37,7 +39,7 @@ int main(int argc, char **argv) {
     ++replayed;
   }
   if (replayed == 0) return std::fprintf(stderr, "%s: no program there\n", argv[1]), 1;
-  const long count = argc > 2 ? std::atol(argv[2]) : 2000;
+  const long count = argc > 2 ? std::atol(argv[2]) : static_cast<long>(scaled(2000));
   std::mt19937 random(1);
   for (long i = 0; i < count; ++i) {
     Bytes program(random() % 120);

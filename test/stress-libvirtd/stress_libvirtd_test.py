@@ -10,7 +10,7 @@ import unittest
 from libvirtd import Libvirtd
 from program import LIMIT, Program
 
-STRESS = int(os.environ.get("VIRT_UV_STRESS", "1"))
+STRESS = max(1, int(float(os.environ.get("VIRT_UV_STRESS", "1"))))
 CONNECTIONS = 3000 * STRESS
 KILLED = 20 * STRESS
 STOPPED = 4 * STRESS

@@ -58,6 +58,15 @@ int wrong_answer(uv_loop_t *loop, int fd, int watch, int timer) {
   return 0;
 }
 
+// Ends a child with that answer by way of exec: what only threads had that do not exist in it is lost there, and
+// valgrind would say so at an _exit().
+int exec_to_answer(int answer) {
+  char command[] = "exit 0";
+  command[sizeof command - 2] = static_cast<char>('0' + answer);
+  execl("/bin/sh", "sh", "-c", command, static_cast<char *>(nullptr));
+  return 127;
+}
+
 }  // namespace
 
 TEST_CASE("a forked child gets the documented answers, and the parent's loop goes on as if there were none") {
@@ -94,7 +103,8 @@ TEST_CASE("a child that is forked while other threads are in the middle of calls
     });
   for (int i = 0; i < 30; ++i) {
     host.loop.turn(1);
-    CHECK(status_of(fork_child([&] { return wrong_answer(host.loop.get(), signal.get(), watch, timer); })) == 0);
+    CHECK(status_of(fork_child(
+              [&] { return exec_to_answer(wrong_answer(host.loop.get(), signal.get(), watch, timer)); })) == 0);
   }
   stop = true;
   for (std::thread &thread : threads) thread.join();

@@ -4,7 +4,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -96,6 +98,68 @@ TEST_CASE("watches and timeouts go on in the same loop, and in another") {
   CHECK(virt_uv_remove_handle(watch) == -1);
   Host host;
   CHECK(drain(host.loop));
+}
+
+TEST_CASE("in whichever loop, what is ready fires once in each iteration") {
+  constexpr int kIterations = 10;
+  Loop first, second;
+  Signal signal;
+  signal.raise();
+  Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  int calls[4] = {};
+  int ids[4];
+  for (int i = 0; i < 2; ++i)
+    ids[i] = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &calls[i], nullptr);
+  ids[2] = virt_uv_add_handle(null.get(), VIR_EVENT_HANDLE_READABLE, count_event, &calls[2], nullptr);
+  ids[3] = virt_uv_add_timeout(0, count_timeout, &calls[3], nullptr);
+  for (Loop *loop : {&first, &first, &second, &first}) {
+    REQUIRE(virt_uv_attach(loop->get(), nullptr) == 0);
+    loop->turn(2);  // all is armed
+    std::fill(std::begin(calls), std::end(calls), 0);
+    loop->turn(kIterations);
+    for (const int number : calls) CHECK(number == kIterations);
+    REQUIRE(detach(*loop));
+  }
+  for (int i = 0; i < 3; ++i) CHECK(virt_uv_remove_handle(ids[i]) == 0);
+  CHECK(virt_uv_remove_timeout(ids[3]) == 0);
+  Host host;
+  CHECK(drain(host.loop));
+}
+
+TEST_CASE("after a detach each call answers as documented") {
+  Signal signal;
+  int freed = 0, watch, stale;
+  {
+    Host host;
+    watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &freed, count);
+    stale = virt_uv_add_handle(signal.get(), 0, count_event, nullptr, nullptr);
+    CHECK(virt_uv_remove_handle(stale) == 0);
+    host.loop.turn(3);
+  }
+  CHECK(virt_uv_loop() == nullptr);
+  CHECK(virt_uv_detach(nullptr, nullptr) == UV_ENOTCONN);
+  CHECK(virt_uv_drain(count, nullptr) == UV_ENOTCONN);
+  virt_uv_unref();
+  virt_uv_ref();
+  CHECK(virt_uv_add_handle(-1, 0, count_event, nullptr, nullptr) == -1);
+  CHECK(virt_uv_add_timeout(0, nullptr, nullptr, nullptr) == -1);
+  const int timer = virt_uv_add_timeout(0, count_timeout, &freed, count);
+  CHECK(timer >= 1);
+  virt_uv_update_handle(stale, 1);
+  virt_uv_update_handle(watch, 0);
+  virt_uv_update_timeout(timer, -1);
+  CHECK(virt_uv_walk([](const virt_uv_entry *entry, void *) { CHECK((entry->events == 0 && entry->frequency <= 0)); },
+                     nullptr) == 2);
+  CHECK(virt_uv_remove_handle(stale) == -1);
+  CHECK(virt_uv_remove_handle(watch) == 0);
+  CHECK(virt_uv_remove_handle(watch) == -1);
+  CHECK(virt_uv_remove_timeout(timer) == 0);
+  CHECK(virt_uv_remove_timeout(timer) == -1);
+  CHECK(stats().frees_pending == 2);
+  CHECK(freed == 0);  // `ff` is called in a loop
+  Host next;
+  CHECK(drain(next.loop));
+  CHECK(freed == 2);
 }
 
 TEST_CASE("calls made while no loop is attached are kept for the next") {
@@ -356,4 +420,122 @@ TEST_CASE("a host that closes every handle inside a callback of libvirt's gets t
   Host next;  // without a detach before
   CHECK(drain(next.loop));
   CHECK((timer.freed && watch.freed));
+}
+
+namespace {
+
+// A moment at which the host closes every handle: arranges for it, on a loop that has nothing else on it yet.
+struct Moment {
+  const char *name;
+  std::function<void(Loop &, Closure &closes_all)> arrange;
+};
+
+// Handles of the host's, which are closed with all others.
+struct HostHandles {
+  uv_prepare_t prepare;
+  uv_check_t check;
+  uv_idle_t idle;
+};
+
+}  // namespace
+
+TEST_CASE("a host may close every handle at any moment, and all goes on in the next loop") {
+  Signal signal;
+  signal.raise();
+  Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  HostHandles handles;
+  const Moment moments[] = {
+      {"before the first iteration", [](Loop &loop, Closure &) { close_all(loop.get()); }},
+      {"while it detaches",
+       [](Loop &loop, Closure &) {
+         CHECK(virt_uv_detach(nullptr, nullptr) == 0);
+         close_all(loop.get());
+       }},
+      {"in a watch's callback", [&](Loop &, Closure &closure) { closure.watch(signal.get()); }},
+      {"in an always-ready watch's callback", [&](Loop &, Closure &closure) { closure.watch(null.get()); }},
+      {"in the callback of a timeout of 0", [](Loop &, Closure &closure) { closure.timer(0); }},
+      {"in a timeout's callback", [](Loop &, Closure &closure) { closure.timer(1); }},
+      {"in an ff",
+       [](Loop &, Closure &closure) {
+         virt_uv_remove_timeout(virt_uv_add_timeout(-1, count_timeout, &closure,
+                                                    [](void *opaque) { static_cast<Closure *>(opaque)->run(0); }));
+       }},
+      {"in the host's prepare callback",
+       [&](Loop &loop, Closure &) {
+         uv_prepare_init(loop.get(), &handles.prepare);
+         uv_prepare_start(&handles.prepare, [](uv_prepare_t *own) { close_all(own->loop); });
+       }},
+      {"in the host's idle callback",
+       [&](Loop &loop, Closure &) {
+         uv_idle_init(loop.get(), &handles.idle);
+         uv_idle_start(&handles.idle, [](uv_idle_t *own) { close_all(own->loop); });
+       }},
+      {"in the host's check callback", [&](Loop &loop, Closure &) {
+         uv_check_init(loop.get(), &handles.check);
+         uv_check_start(&handles.check, [](uv_check_t *own) { close_all(own->loop); });
+       }}};
+  for (const Moment &moment : moments) {
+    INFO("closed " << moment.name);
+    Lines lines;
+    Closure closes_all;
+    int events = 0, ticks = 0, zero = 0;
+    int watch, timer, zero_timer;
+    {
+      Loop loop;
+      closes_all.run = [&loop](int) { close_all(loop.get()); };
+      const virt_uv_options options = logging_to(lines);
+      REQUIRE(virt_uv_attach(loop.get(), &options) == 0);
+      watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
+      timer = virt_uv_add_timeout(1, count_timeout, &ticks, nullptr);
+      zero_timer = virt_uv_add_timeout(0, count_timeout, &zero, nullptr);
+      moment.arrange(loop, closes_all);
+      uv_run(loop.get(), UV_RUN_DEFAULT);
+    }
+    CHECK(virt_uv_loop() == nullptr);
+    const int answer = virt_uv_detach(nullptr, nullptr);
+    CHECK((answer == UV_ECONNABORTED || answer == UV_ENOTCONN));
+    CHECK(lines.count(VIRT_UV_LOG_ERROR, "the host has closed virt-uv's handles") ==
+          (answer == UV_ECONNABORTED ? 1 : 0));
+
+    closes_all.run = [](int) {};
+    Host next;
+    events = ticks = zero = 0;
+    CHECK(next.loop.turn_until([&] { return events > 1 && ticks > 1 && zero > 1; }));
+    CHECK(virt_uv_remove_handle(watch) == 0);
+    CHECK(virt_uv_remove_timeout(timer) == 0);
+    CHECK(virt_uv_remove_timeout(zero_timer) == 0);
+    virt_uv_walk(
+        [](const virt_uv_entry *entry, void *) {
+          entry->is_timeout != 0 ? virt_uv_remove_timeout(entry->id) : virt_uv_remove_handle(entry->id);
+        },
+        nullptr);
+    CHECK(drain(next.loop));
+  }
+}
+
+TEST_CASE("an open connection alone keeps uv_run from returning, and unref'd it does not") {
+  Host host;
+  virConnectPtr connection = virConnectOpen("test:///default");
+  REQUIRE(connection != nullptr);
+  const auto no_event = [](virConnectPtr, virDomainPtr, int, int, void *) { return 0; };
+  const int registration = virConnectDomainEventRegisterAny(
+      connection, nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+      VIR_DOMAIN_EVENT_CALLBACK(static_cast<virConnectDomainEventCallback>(no_event)), nullptr, nullptr);
+  REQUIRE(registration >= 0);
+  // A timer of the host's that does not count for uv_run() ends it.
+  uv_timer_t limit;
+  uv_timer_init(host.loop.get(), &limit);
+  uv_timer_start(
+      &limit, [](uv_timer_t *own) { uv_stop(own->loop); }, 20, 20);
+  uv_unref(reinterpret_cast<uv_handle_t *>(&limit));
+  CHECK(uv_run(host.loop.get(), UV_RUN_DEFAULT) != 0);  // ended by the timer
+  virt_uv_unref();
+  CHECK(uv_run(host.loop.get(), UV_RUN_DEFAULT) == 0);
+  virt_uv_ref();
+  CHECK(virConnectDomainEventDeregisterAny(connection, registration) == 0);
+  CHECK(virConnectClose(connection) == 0);
+  uv_timer_stop(&limit);
+  CHECK(uv_run(host.loop.get(), UV_RUN_DEFAULT) == 0);
+  host.loop.close(reinterpret_cast<uv_handle_t *>(&limit));
+  CHECK(drain(host.loop));
 }
