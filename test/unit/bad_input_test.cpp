@@ -201,6 +201,24 @@ TEST_CASE("a negative frequency is a disabled timeout, and INT_MAX a very late o
   CHECK(drain(host.loop));
 }
 
+TEST_CASE("an update to a negative frequency stops a timeout, and one to INT_MIN too") {
+  Host host;
+  int fired = 0;
+  const int timer = virt_uv_add_timeout(
+      0, [](int, void *opaque) { ++*static_cast<int *>(opaque); }, &fired, nullptr);
+  for (const int frequency : {INT_MIN, -1}) {
+    virt_uv_update_timeout(timer, 0);
+    fired = 0;
+    REQUIRE(host.loop.turn_until([&] { return fired > 0; }));
+    virt_uv_update_timeout(timer, frequency);
+    fired = 0;
+    host.loop.turn(5);
+    CHECK(fired == 0);
+  }
+  CHECK(virt_uv_remove_timeout(timer) == 0);
+  CHECK(drain(host.loop));
+}
+
 TEST_CASE("get_stats writes as much as the caller's struct has, and no more") {
   CHECK(virt_uv_get_stats(nullptr) == UV_EINVAL);
   virt_uv_stats wanted;
