@@ -79,7 +79,9 @@ class Life {
 
   // What a failure that changes an outcome must have left in the log.
   int errors() const { return lines_.count(VIRT_UV_LOG_ERROR, ""); }
+  int errors(const std::string &part) const { return lines_.count(VIRT_UV_LOG_ERROR, part); }
   bool told() const { return told_; }
+  int refused_adds() const { return refused_adds_; }
 
  private:
   void refused(int err) {
@@ -97,8 +99,8 @@ class Life {
       watches_[i].id = virt_uv_add_handle(fds[i], masks[i], Asked::on_event, &watches_[i], Asked::on_free);
     for (int i = 0; i < kTimeouts; ++i)
       timeouts_[i].id = virt_uv_add_timeout(i % 3, Asked::on_timeout, &timeouts_[i], Asked::on_free);
-    for (const Asked &asked : watches_) told_ |= !asked.accepted();
-    for (const Asked &asked : timeouts_) told_ |= !asked.accepted();
+    for (const Asked &asked : watches_) refused_adds_ += !asked.accepted();
+    for (const Asked &asked : timeouts_) refused_adds_ += !asked.accepted();
   }
 
   // What could not be armed at once is armed at the retry.
@@ -133,7 +135,11 @@ class Life {
   Asked watches_[4];
   Asked timeouts_[kTimeouts];
   bool drained_ = false, detached_ = false, told_ = false;
+  int refused_adds_ = 0;
 };
+
+// What the log calls the error with which an add fails where that call does.
+const char *cause_of(const std::string &call) { return call == "fcntl" ? "too many open files" : "not enough memory"; }
 
 // Nothing depends on these: the fd is inspected more often, or the event comes again.
 bool is_harmless(const std::string &call) { return call == "fstat" || call == "readlink" || call == "poll"; }
@@ -142,7 +148,7 @@ bool is_harmless(const std::string &call) { return call == "fstat" || call == "r
 
 TEST_CASE("whatever call fails, what was accepted goes on, the log says why, and nothing leaks") {
   Fds fds;
-  std::map<std::string, int> injected;
+  std::map<std::string, int> injected, refused_adds;
   {
     Life warm_up(fds);  // what is allocated once for the process
     warm_up.run();
@@ -162,6 +168,11 @@ TEST_CASE("whatever call fails, what was accepted goes on, the log says why, and
         break;
       }
       ++injected[failed];
+      CHECK(life.errors("cannot watch fd") + life.errors("cannot add a timeout") == life.refused_adds());
+      if (life.refused_adds() > 0) {
+        CHECK(life.errors(cause_of(failed)) == life.refused_adds());
+        ++refused_adds[failed];
+      }
       const bool logged = life.errors() > 0 || stats().failures > before.failures;
       CHECK((logged || life.told() || is_harmless(failed)));
       CHECK(stats().watches + stats().timeouts == 0);
@@ -175,6 +186,7 @@ TEST_CASE("whatever call fails, what was accepted goes on, the log says why, and
   for (const char *call : {"operator new", "fcntl", "eventfd", "epoll_ctl", "dup3", "poll", "fstat", "readlink",
                            "uv_loop_init", "uv_async_init", "uv_poll_init", "virInitialize"})
     CHECK(injected[call] > 0);
+  CHECK(refused_adds["fcntl"] > 0);
 }
 
 TEST_CASE("an add that finds no memory for its slot is refused, says so, and the next one is not") {

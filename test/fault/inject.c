@@ -10,12 +10,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -24,34 +22,19 @@
 #include <libvirt/libvirt.h>
 #include <uv.h>
 
+#include "caller.h"
 #include "inject.h"
 
-#define CALLER ((uintptr_t)__builtin_return_address(0))
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-static uintptr_t from, to; /* where libvirt-uv.so is mapped */
 static atomic_long calls;  /* that could fail, since inject_start() */
 static atomic_long fail_at; /* 0: none */
 static const char *_Atomic failed_call;
 
-static int find_library(struct dl_phdr_info *info, size_t size, void *data) {
-  (void)size;
-  (void)data;
-  if (strstr(info->dlpi_name, "libvirt-uv.so") == NULL) return 0;
-  from = info->dlpi_addr;
-  for (int i = 0; i < info->dlpi_phnum; ++i) {
-    const uintptr_t end = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr + info->dlpi_phdr[i].p_memsz;
-    if (end > to) to = end;
-  }
-  return 1;
-}
-
 static int must_fail(const char *name, uintptr_t caller) { return inject_must_fail(name, caller); }
 
-static int is_ours(uintptr_t caller) { return caller >= from && caller < to; }
-
 int inject_must_fail(const char *name, uintptr_t caller) {
-  if (!is_ours(caller)) return 0;
+  if (atomic_load(&fail_at) == 0 || !is_in_library(caller)) return 0;
   if (atomic_fetch_add(&calls, 1) + 1 != atomic_load(&fail_at)) return 0;
   failed_call = name;
   return 1;
@@ -77,7 +60,7 @@ int eventfd(unsigned value, int flags) {
   if (next == NULL) next = NEXT(eventfd);
   if (must_fail("eventfd", CALLER)) return errno = ENFILE, -1;
   const int ret = next(value, flags);
-  if (is_ours(CALLER)) stand_in = ret;
+  if (is_in_library(CALLER)) stand_in = ret;
   return ret;
 }
 
@@ -156,7 +139,6 @@ int virInitialize(void) {
 /* --- For the test --- */
 
 void inject_start(long nth) {
-  if (to == 0) dl_iterate_phdr(find_library, NULL);
   failed_call = NULL;
   calls = 0;
   fail_at = nth;
