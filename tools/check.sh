@@ -7,7 +7,7 @@
 #     clang     clang++, warnings are errors: everything compiles; the unit tests
 #     asan      AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
 #     tsan      ThreadSanitizer
-#     valgrind  memcheck on the unit tests of the gcc tree
+#     valgrind  memcheck on the gcc tree, on little of each
 #
 # A part ends with one line of figures; before it stand the last lines of each test that failed. The last line of all is
 # `N passed, N failed, N skipped`, in test cases, and the script fails when one failed or none ran. The trees lie in
@@ -15,19 +15,11 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 . tools/tree.sh
+. tools/sanitizers.sh
 exec </dev/null
 export LC_ALL=C.UTF-8
 
 passed=0 failed=0 skipped=0
-
-# g++ 12's sanitizers find no room for their shadow memory where the kernel randomises addresses widely.
-fixed_addresses=()
-setarch --addr-no-randomize true 2>/dev/null && fixed_addresses=(setarch --addr-no-randomize)
-
-# UBSan would only print and go on; a program that a sanitizer stops has failed.
-export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
-export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-export TSAN_OPTIONS=second_deadlock_stack=1
 
 # set_up NAME [OPTIONS...]: sets up build-check/NAME.
 # build NAME: builds all of it.
@@ -74,8 +66,8 @@ tools/deps.sh test
 
 if set_up gcc -Dwerror=true -Dchecks=true -Dnode=enabled && build gcc; then
   tests gcc gcc
-  tests valgrind gcc --suite unit --timeout-multiplier 10 --wrapper \
-    'valgrind --quiet --error-exitcode=99 --leak-check=full --fair-sched=yes --child-silent-after-fork=yes'
+  tests valgrind gcc --setup valgrind --timeout-multiplier 30 --no-suite foreign \
+    --suite unit --suite conformance --suite cpp --suite stress --suite fault --suite fuzz
 fi
 if CC=clang CXX=clang++ set_up clang -Dwerror=true -Dnode=enabled -Doptimization=0 && build clang; then
   tests clang clang --suite unit
