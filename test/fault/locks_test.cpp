@@ -28,6 +28,10 @@
 
 namespace {
 
+// The library's that this thread holds. An unlock is told by its mutex: as a function's last call it may be a jump, with
+// another's return address.
+constexpr int kMany = 16;
+thread_local pthread_mutex_t *held[kMany];
 thread_local int locks_held = 0;
 std::atomic<long> locks_taken{0};
 
@@ -93,8 +97,8 @@ extern "C" int pthread_mutex_lock(pthread_mutex_t *mutex) noexcept {
   static int (*real)(pthread_mutex_t *);
   if (real == nullptr) real = next<int(pthread_mutex_t *)>("pthread_mutex_lock");
   const int err = real(mutex);
-  if (err == 0 && is_in_library(CALLER)) {
-    ++locks_held;
+  if (err == 0 && is_in_library(CALLER) && locks_held < kMany) {
+    held[locks_held++] = mutex;
     ++locks_taken;
   }
   return err;
@@ -103,7 +107,11 @@ extern "C" int pthread_mutex_lock(pthread_mutex_t *mutex) noexcept {
 extern "C" int pthread_mutex_unlock(pthread_mutex_t *mutex) noexcept {
   static int (*real)(pthread_mutex_t *);
   if (real == nullptr) real = next<int(pthread_mutex_t *)>("pthread_mutex_unlock");
-  if (is_in_library(CALLER)) --locks_held;
+  for (int i = 0; i < locks_held; ++i)
+    if (held[i] == mutex) {
+      held[i] = held[--locks_held];
+      break;
+    }
   return real(mutex);
 }
 
