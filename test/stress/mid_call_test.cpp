@@ -150,6 +150,7 @@ TEST_CASE(kRemoveCase, "[.mid-call]") {
             next.add(signal.get());   // its slot, most likely
           },
           [&](Loop &loop) {
+            next.calls = 0;  // from when the call has returned
             CHECK(loop.turn_until([&] { return next.calls > 1; }));
             CHECK(next.remove() == 0);
           });
