@@ -113,7 +113,15 @@ TEST_CASE("in whichever loop, what is ready fires once in each iteration") {
   ids[2] = virt_uv_add_handle(null.get(), VIR_EVENT_HANDLE_READABLE, count_event, &calls[2], nullptr);
   ids[3] = virt_uv_add_timeout(0, count_timeout, &calls[3], nullptr);
   for (Loop *loop : {&first, &first, &second, &first}) {
+    const auto flip_all = [&] {
+      for (int i = 0; i < 3; ++i)
+        for (const int events : {0, 3, 1}) virt_uv_update_handle(ids[i], events);
+      for (const int frequency : {-1, 5, 0}) virt_uv_update_timeout(ids[3], frequency);
+    };
+    flip_all();
     REQUIRE(virt_uv_attach(loop->get(), nullptr) == 0);
+    loop->turn(2);
+    flip_all();
     loop->turn(2);  // all is armed
     std::fill(std::begin(calls), std::end(calls), 0);
     loop->turn(kIterations);
