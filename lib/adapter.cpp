@@ -77,6 +77,7 @@ int Adapter::attach(uv_loop_t *loop) noexcept {
   if (err < 0) {
     delete reconciler;
     state_.store(State::kDetached, std::memory_order_release);
+    log::error("cannot attach: {}", uv_strerror(err));
     return err;
   }
   reconciler_ = reconciler;
@@ -123,7 +124,10 @@ bool Adapter::forget_closed_loop() noexcept {
 
 int Adapter::drain(virt_uv_cb idle, void *opaque) noexcept {
   if (state_.load(std::memory_order_acquire) != State::kAttached || !waker_.has_loop()) return UV_ENOTCONN;
-  if (const int err = drains_.add(idle, opaque)) return err;
+  if (const int err = drains_.add(idle, opaque)) {
+    log::error("cannot wait for a drain: {}", uv_strerror(err));
+    return err;
+  }
   reconciler_->set_alive();
   waker_.wake();
   return 0;

@@ -76,11 +76,18 @@ int virt_uv_attach(uv_loop_t *loop, const virt_uv_options *options) {
   if (is_forked_child()) return UV_EPERM;
   if (const int err = check_options(wanted)) return err;
   if (loop == nullptr) loop = uv_default_loop();
-  if (loop == nullptr) return UV_ENOMEM;
+  if (loop == nullptr) {
+    virt_uv::log::error("cannot attach: uv_default_loop() has no loop");
+    return UV_ENOMEM;
+  }
 
   Adapter &adapter = Adapter::instance();
   const bool is_ours_already = adapter.loop() != nullptr;
-  if (adapter.is_detaching() || (is_ours_already && adapter.loop() != loop)) return UV_EBUSY;
+  if (adapter.is_detaching() || (is_ours_already && adapter.loop() != loop)) {
+    virt_uv::log::error("cannot attach: {}", adapter.is_detaching() ? "a detach has not finished: wait for its `done`"
+                                                                    : "another loop is attached: detach it first");
+    return UV_EBUSY;
+  }
   apply_options(wanted);
   watch_for_fork();
   int err = virt_uv::check_libuv(loop);
@@ -143,6 +150,7 @@ int virt_uv_walk(virt_uv_walk_cb cb, void *opaque) {
   try {
     entries = Adapter::instance().entries();
   } catch (const std::bad_alloc &) {
+    virt_uv::log::error("cannot walk: {}", uv_strerror(UV_ENOMEM));
     return UV_ENOMEM;
   }
   for (const virt_uv_entry &entry : entries) virt_uv::call_guarded([&] { cb(&entry, opaque); });

@@ -44,7 +44,10 @@ int check_libuv(const uv_loop_t *loop) noexcept {
   // Every loop's thread-pool handle carries a function of the libuv that made the loop. A loop made here and now tells
   // ours.
   uv_loop_t ours;
-  if (const int err = uv_loop_init(&ours)) return err;
+  if (const int err = uv_loop_init(&ours)) {
+    log::error("cannot attach: {}", uv_strerror(err));
+    return err;
+  }
   void *const expected = reinterpret_cast<void *>(ours.wq_async.async_cb);
   uv_loop_close(&ours);
   void *const found = reinterpret_cast<void *>(loop->wq_async.async_cb);

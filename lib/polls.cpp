@@ -269,6 +269,7 @@ void Polls::give_up(bool on_loop) noexcept {
   always_ready_.clear();
   put_off_.consume([this](Watch &watch) { watches_.dirty.push(watch); });  // model: GIVE_UP_PUT_OFF
   retry_due_ = kNever;
+  if (!on_loop) stand_in_.close();  // nobody deletes *this
   Lock lock(watches_.table.mutex());
   watches_.table.for_each([this, on_loop](Watch &watch) {
     if (!on_loop) forget(watch);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <initializer_list>
 
 namespace virt_uv {
 namespace {
@@ -15,9 +16,11 @@ int put(int from, int to) noexcept { return dup3(from, to, O_CLOEXEC) < 0 ? uv_t
 
 }  // namespace
 
-StandIn::~StandIn() {
-  if (shelf_ >= 0) close(shelf_);
-  if (stand_in_ >= 0) close(stand_in_);
+void StandIn::close() noexcept {
+  for (int *fd : {&stand_in_, &shelf_}) {
+    if (*fd >= 0) ::close(*fd);
+    *fd = -1;
+  }
 }
 
 int StandIn::open() noexcept {

@@ -19,10 +19,11 @@ class StandIn {
   StandIn() = default;
   StandIn(const StandIn &) = delete;
   StandIn &operator=(const StandIn &) = delete;
-  ~StandIn();
+  ~StandIn() { close(); }
 
   // 0, UV_EMFILE, UV_ENFILE or UV_ENOMEM.
   int open() noexcept;
+  void close() noexcept;
 
   // `fd` is ours alone: no other thread uses the number. 0 or uv_poll_init()'s error.
   int init_poll(uv_loop_t *loop, uv_poll_t *poll, int fd) noexcept;

@@ -3,7 +3,6 @@
 // Every call that can fail is made to fail, one in each run of a life of the library, until a run has no such call
 // left. Whatever fails: what the caller is told is true, the log names the cause, what was accepted goes on, and
 // nothing is leaked.
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 
@@ -18,14 +17,6 @@
 #include "pipes.hpp"
 
 namespace {
-
-int open_fds() {
-  DIR *directory = opendir("/proc/self/fd");
-  int number = 0;
-  while (readdir(directory) != nullptr) ++number;
-  closedir(directory);
-  return number;
-}
 
 // One registration: refused, or it fires and is freed once.
 struct Asked {
@@ -87,6 +78,7 @@ class Life {
   void refused(int err) {
     told_ = true;
     CHECK((err == UV_ENOMEM || err == UV_EMFILE || err == UV_ENFILE || err == UV_EIO || err == UV_EBUSY));
+    CHECK(errors() == 1);
     CHECK(virt_uv_loop() == nullptr);
     CHECK(virt_uv_detach(nullptr, nullptr) == UV_ENOTCONN);
   }

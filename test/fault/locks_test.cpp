@@ -63,6 +63,7 @@ WATCHED(int, uv_async_init, (uv_loop_t * loop, uv_async_t *handle, uv_async_cb c
 WATCHED(int, uv_async_send, (uv_async_t * handle), (handle))
 WATCHED(int, uv_check_init, (uv_loop_t * loop, uv_check_t *handle), (loop, handle))
 WATCHED(int, uv_check_start, (uv_check_t * handle, uv_check_cb cb), (handle, cb))
+WATCHED(int, uv_check_stop, (uv_check_t * handle), (handle))
 WATCHED(void, uv_close, (uv_handle_t * handle, uv_close_cb cb), (handle, cb))
 WATCHED(int, uv_idle_init, (uv_loop_t * loop, uv_idle_t *handle), (loop, handle))
 WATCHED(int, uv_idle_start, (uv_idle_t * handle, uv_idle_cb cb), (handle, cb))

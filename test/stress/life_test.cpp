@@ -407,6 +407,27 @@ TEST_CASE("a host that closes every handle gets a clear error at the next call, 
   CHECK(drain(next.loop));
 }
 
+TEST_CASE("a loop whose handles the host has closed leaves no fd behind") {
+  Signal signal;
+  const int watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, nullptr, nullptr);
+  int fds = 0;
+  for (int round = 0; round < 3; ++round) {
+    {
+      Loop loop;
+      REQUIRE(virt_uv_attach(loop.get(), nullptr) == 0);
+      loop.turn(1);
+      close_all(loop.get());
+      uv_run(loop.get(), UV_RUN_DEFAULT);
+    }
+    CHECK(virt_uv_detach(nullptr, nullptr) == UV_ECONNABORTED);
+    if (round == 0) fds = open_fds();
+    CHECK(open_fds() == fds);
+  }
+  Host last;
+  CHECK(virt_uv_remove_handle(watch) == 0);
+  CHECK(drain(last.loop));
+}
+
 TEST_CASE("a host that closes every handle inside a callback of libvirt's gets the error too") {
   Lines lines;
   Closure timer;

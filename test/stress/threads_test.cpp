@@ -20,10 +20,6 @@
 #include "pipes.hpp"
 #include "scale.hpp"
 
-// libuv closes fds by the bare system call, which ThreadSanitizer does not see: so it takes the next to get the number
-// for another user of libuv's fd. Nothing but that happens below these functions.
-extern "C" const char *__tsan_default_suppressions() { return "race:^uv_pipe$\nrace:^uv_loop_init$\n"; }
-
 namespace {
 
 constexpr int kWorkers = 8;

@@ -3,6 +3,7 @@
 // Fds for tests, closed at the end.
 #pragma once
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -11,6 +12,15 @@
 #include <cstdint>
 
 #include "catch.hpp"
+
+// How many this process has.
+inline int open_fds() {
+  DIR *directory = opendir("/proc/self/fd");
+  int number = 0;
+  while (readdir(directory) != nullptr) ++number;
+  closedir(directory);
+  return number;
+}
 
 class Fd {
  public:
