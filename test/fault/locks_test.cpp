@@ -28,8 +28,8 @@
 
 namespace {
 
-// The library's that this thread holds. An unlock is told by its mutex: as a function's last call it may be a jump, with
-// another's return address.
+// The library's that this thread holds. An unlock is told by its mutex: as a function's last call it may be a jump,
+// with another's return address.
 constexpr int kMany = 16;
 thread_local pthread_mutex_t *held[kMany];
 thread_local int locks_held = 0;

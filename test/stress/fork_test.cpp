@@ -75,7 +75,8 @@ TEST_CASE("a forked child gets the documented answers, and the parent's loop goe
   signal.raise();
   int events = 0, ticks = 0;
   const int watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
-  const int timer = virt_uv_add_timeout(1, [](int, void *opaque) { count(opaque); }, &ticks, nullptr);
+  const int timer = virt_uv_add_timeout(
+      1, [](int, void *opaque) { count(opaque); }, &ticks, nullptr);
   REQUIRE(host.loop.turn_until([&] { return events > 0 && ticks > 0; }));
   CHECK(status_of(fork_child([] { return 0; })) == 0);
   CHECK(status_of(fork_child([&] { return wrong_answer(host.loop.get(), signal.get(), watch, timer); })) == 0);

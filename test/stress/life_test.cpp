@@ -54,7 +54,8 @@ void close_all(uv_loop_t *loop) {
 
 // A connected pair over TCP on loopback: unlike a unix socket, it has urgent data.
 struct Tcp {
-  Tcp() : listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), peer(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  Tcp()
+      : listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), peer(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// For ThreadSanitizer. libuv closes its fds by the bare system call, which ThreadSanitizer does not see: it takes the next
-// who gets the number for one who shares the fd, and his close for a race with whoever made the first. So it is not shown
-// the making of those fds either: the program's functions come before ThreadSanitizer's.
+// For ThreadSanitizer. libuv closes its fds by the bare system call, which ThreadSanitizer does not see: it takes the
+// next who gets the number for one who shares the fd, and his close for a race with whoever made the first. So it is
+// not shown the making of those fds either: the program's functions come before ThreadSanitizer's.
 #if defined(__SANITIZE_THREAD__)
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
