@@ -31,7 +31,6 @@ int check_libuv(const uv_loop_t *loop) noexcept {
   if (uv_version() >> 16 != UV_VERSION_MAJOR) return not_supported("another major version");
   const Size sizes[] = {
       {"uv_loop_t", sizeof(uv_loop_t), uv_loop_size()},
-      {"uv_async_t", sizeof(uv_async_t), uv_handle_size(UV_ASYNC)},
       {"uv_check_t", sizeof(uv_check_t), uv_handle_size(UV_CHECK)},
       {"uv_idle_t", sizeof(uv_idle_t), uv_handle_size(UV_IDLE)},
       {"uv_poll_t", sizeof(uv_poll_t), uv_handle_size(UV_POLL)},

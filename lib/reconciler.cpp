@@ -43,17 +43,19 @@ int Reconciler::init(Handle &handle, Init init, Args... args) noexcept {
 
 int Reconciler::open(bool referenced) noexcept {
   if (const int err = polls_.open()) return err;
-  if (const int err = init(async_, uv_async_init, on_async)) return err;
+  if (const int err = wake_fd_.open()) return err;
+  if (const int err = init(wake_poll_, uv_poll_init, wake_fd_.get())) return err;
   // These four can't fail.
   init(prepare_, uv_prepare_init);
   init(check_, uv_check_init);
   init(idle_, uv_idle_init);
   init(timer_, uv_timer_init);
+  uv_poll_start(&wake_poll_, UV_READABLE, on_wake);
   uv_prepare_start(&prepare_, on_prepare);
   // Alive at first, so that uv_run() comes to the first prepare, which finds out.
   uv_ref(base(prepare_));
   referenced_ = referenced;
-  waker_.open(&async_, &check_, on_check);
+  waker_.open(&wake_fd_, &check_, on_check);
   return 0;
 }
 
@@ -68,7 +70,7 @@ void Reconciler::close(virt_uv_cb closed, void *opaque) noexcept {
   waker_.close();
   polls_.give_up(true);
   handles_.when_none_left(on_none_left, this);
-  for (uv_handle_t *handle : {base(async_), base(prepare_), base(check_), base(idle_), base(timer_)})
+  for (uv_handle_t *handle : {base(wake_poll_), base(prepare_), base(check_), base(idle_), base(timer_)})
     uv_close(handle, on_closed);
 }
 
@@ -80,15 +82,12 @@ void Reconciler::on_none_left(void *opaque) {
   self.closed_(self.closed_opaque_);
 }
 
-bool Reconciler::closed_by_host() const noexcept {
-  return !closing_ && uv_is_closing(reinterpret_cast<const uv_handle_t *>(&prepare_)) != 0;
-}
-
 void Reconciler::abandon(Reconciler *earlier) noexcept {
   abandoned_before_ = earlier;
   closing_ = true;
   waker_.close();
   polls_.give_up(false);
+  wake_fd_.close();
 }
 
 // --- Phases ---
@@ -121,7 +120,11 @@ void Reconciler::on_prepare(uv_prepare_t *prepare) {
 }
 
 // The check of the same iteration reconciles.
-void Reconciler::on_async(uv_async_t *async) { self_of(async).waker_.remind(); }
+void Reconciler::on_wake(uv_poll_t *poll, int, int) {
+  Reconciler &self = self_of(poll);
+  self.wake_fd_.read();
+  self.waker_.remind();
+}
 
 void Reconciler::on_check(uv_check_t *check) {
   Reconciler &self = self_of(check);

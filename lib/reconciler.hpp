@@ -6,7 +6,7 @@
 //     timers    uv_timer_t    timeouts that are due
 //     idle      uv_idle_t     timeouts of frequency 0; while it is active, the loop does not sleep
 //     prepare   uv_prepare_t  who is the loop's thread? Reconcile, where a wake-up was sent
-//     poll      uv_poll_t     watches (polls.hpp); uv_async_t: a wake-up, after which check reconciles
+//     poll      uv_poll_t     watches (polls.hpp); a wake-up (wake_fd.hpp), after which check reconciles
 //     check     uv_check_t    always-ready fds; reconcile, frees, reconcile: what dispatch has changed holds from the
 //                             next iteration on. Started only when there is such work
 //
@@ -26,6 +26,7 @@
 #include "handle_count.hpp"
 #include "polls.hpp"
 #include "timeout.hpp"
+#include "wake_fd.hpp"
 #include "waker.hpp"
 #include "watch.hpp"
 
@@ -49,14 +50,10 @@ class Reconciler {
   // the callee's to delete.
   void close(virt_uv_cb closed, void *opaque) noexcept;
 
-  // Has the host closed our handles itself?
-  bool closed_by_host() const noexcept;
-
-  // Lets go without touching the loop; for closed_by_host(). The object must not be deleted: libuv may hold its handles
-  // still. `earlier` is kept in reach through it.
+  // Lets go without touching the loop, whose handles of ours the host has closed itself. The object must not be
+  // deleted: libuv may hold them still. `earlier` is kept in reach through it.
   void abandon(Reconciler *earlier) noexcept;
 
-  uv_loop_t *loop() const noexcept { return loop_; }
   Polls &polls() noexcept { return polls_; }
 
   // Does what is registered keep uv_run() from returning?
@@ -69,7 +66,7 @@ class Reconciler {
   static void on_timer(uv_timer_t *timer);
   static void on_idle(uv_idle_t *idle);
   static void on_prepare(uv_prepare_t *prepare);
-  static void on_async(uv_async_t *async);
+  static void on_wake(uv_poll_t *poll, int status, int events);
   static void on_check(uv_check_t *check);
   static void on_closed(uv_handle_t *handle);
   static void on_none_left(void *self);
@@ -93,7 +90,8 @@ class Reconciler {
   HandleCount handles_;
   Polls polls_;
 
-  uv_async_t async_{};
+  WakeFd wake_fd_;
+  uv_poll_t wake_poll_{};
   uv_prepare_t prepare_{};
   uv_check_t check_{};
   uv_idle_t idle_{};

@@ -65,9 +65,6 @@ class Timeouts {
   // Any thread. Was it registered?
   bool remove(int id) noexcept;
 
-  // Any thread.
-  bool is_dirty() const noexcept { return !dirty_.empty(); }
-
   // --- The loop's thread only ---
 
   void reconcile() noexcept;

@@ -7,15 +7,14 @@
 namespace virt_uv {
 namespace {
 
-template <typename Handle>
-bool is_closing(const Handle *handle) noexcept {
-  return uv_is_closing(reinterpret_cast<const uv_handle_t *>(handle)) != 0;
+bool is_closing(const uv_check_t *check) noexcept {
+  return uv_is_closing(reinterpret_cast<const uv_handle_t *>(check)) != 0;
 }
 
 }  // namespace
 
 // The caller holds mutex_.
-bool Waker::is_open() const noexcept { return async_ != nullptr && !is_closing(async_); }
+bool Waker::is_open() const noexcept { return wake_fd_ != nullptr && !is_closing(check_); }
 
 bool Waker::has_loop() noexcept {
   Lock lock(mutex_);
@@ -46,12 +45,12 @@ void Waker::send() noexcept {
   bool closed_by_host = false;
   {
     Lock lock(mutex_);
-    if (async_ == nullptr) return;
-    closed_by_host = is_closing(async_);
+    if (wake_fd_ == nullptr) return;
+    closed_by_host = is_closing(check_);
     if (closed_by_host)
-      async_ = nullptr;
+      wake_fd_ = nullptr;
     else
-      uv_async_send(async_);  // model: WAKE_SEND
+      wake_fd_->write();  // model: WAKE_SEND
   }
   if (closed_by_host)
     log::error(
@@ -65,11 +64,11 @@ void Waker::acknowledge() noexcept {
   if (is_sent()) sent_.exchange(false, std::memory_order_acq_rel);
 }
 
-void Waker::open(uv_async_t *async, uv_check_t *check, uv_check_cb on_check) noexcept {
+void Waker::open(WakeFd *wake_fd, uv_check_t *check, uv_check_cb on_check) noexcept {
+  Lock lock(mutex_);
   check_ = check;
   on_check_ = on_check;
-  Lock lock(mutex_);
-  async_ = async;  // model: ATTACH
+  wake_fd_ = wake_fd;  // model: ATTACH
   loops_thread_.store(pthread_self(), std::memory_order_relaxed);
   // An exchange, as in acknowledge(): who found it sent before is taken after.
   sent_.exchange(false, std::memory_order_acq_rel);
@@ -78,7 +77,7 @@ void Waker::open(uv_async_t *async, uv_check_t *check, uv_check_cb on_check) noe
 void Waker::close() noexcept {
   leave();
   Lock lock(mutex_);
-  async_ = nullptr;  // model: DETACH
+  wake_fd_ = nullptr;  // model: DETACH
 }
 
 }  // namespace virt_uv

@@ -17,6 +17,7 @@
 #include <atomic>
 
 #include "lock.hpp"
+#include "wake_fd.hpp"
 
 namespace virt_uv {
 
@@ -61,8 +62,8 @@ class Waker {
   void enter() noexcept { inside_.store(loops_thread_.load(std::memory_order_relaxed), std::memory_order_relaxed); }
   void leave() noexcept { inside_.store(pthread_t{}, std::memory_order_relaxed); }
 
-  // From open() to close() there is a loop to wake. No uv_async_send() begins after close() has returned.
-  void open(uv_async_t *async, uv_check_t *check, uv_check_cb on_check) noexcept;
+  // From open() to close() there is a loop to wake. Nothing is written to `wake_fd` after close() has returned.
+  void open(WakeFd *wake_fd, uv_check_t *check, uv_check_cb on_check) noexcept;
   void close() noexcept;
 
  private:
@@ -77,10 +78,8 @@ class Waker {
   std::atomic<pthread_t> inside_{};        // the loop's thread, inside; else none
   std::atomic<pthread_t> loops_thread_{};  // written under mutex_
   Mutex mutex_;
-  uv_async_t *async_ = nullptr;  // guarded by mutex_
-
-  // The loop's thread only.
-  uv_check_t *check_ = nullptr;
+  WakeFd *wake_fd_ = nullptr;    // guarded by mutex_; nullptr: there is no loop
+  uv_check_t *check_ = nullptr;  // started on the loop's thread only
   uv_check_cb on_check_ = nullptr;
 };
 

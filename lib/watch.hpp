@@ -76,9 +76,6 @@ class Watches {
   // Any thread. The watch, now dirty and no longer live; or nullptr.
   Watch *remove(int id) noexcept;
 
-  // Any thread.
-  bool is_dirty() const noexcept { return !dirty.empty(); }
-
   // The loop's thread: calls each `ff` that is due, on a clean stack.
   void run_frees() noexcept;
   bool has_frees() const noexcept { return !to_free.empty(); }

@@ -85,7 +85,7 @@ typedef struct virt_uv_options {
  * Call it on the loop's thread, before the first libvirt connection is opened: connections opened with no event loop registered
  * have no events. It calls virInitialize(), registers with virEventRegisterImpl() if that was not done yet, and
  * proves that the registration leads here. Watches and timeouts registered before, also while another
- * loop was attached, go on in this one. The loop stays the caller's; the library keeps a few handles and two fds on it until
+ * loop was attached, go on in this one. The loop stays the caller's; the library keeps a few handles and three fds on it until
  * virt_uv_detach() is done.
  *
  * What is registered keeps uv_run() from returning, as a socket would: see virt_uv_unref().
@@ -96,7 +96,7 @@ typedef struct virt_uv_options {
  *   UV_ENOTSUP  the libuv in this process is not one that this library can drive (the log says which and why);
  *   UV_EIO      libvirt could not be initialised;
  *   UV_EPERM    in a forked child;
- *   UV_ENOMEM, UV_EMFILE, UV_ENFILE  no memory, or no fds (it needs two). */
+ *   UV_ENOMEM, UV_EMFILE, UV_ENFILE  no memory, or no fds (it needs three). */
 VIRT_UV_EXPORT int virt_uv_attach(uv_loop_t *loop, const virt_uv_options *options);
 
 /* Gives the loop back: closes every handle that the library has on it. `done(opaque)` (may be NULL) runs in the loop once the last one is closed,

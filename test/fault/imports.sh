@@ -11,7 +11,7 @@ cannot_fail='__[a-z]*san_.*|__cxa_.*|__errno_location|__gmon_start__|__gxx_perso
 abort|dladdr|fprintf|fputs|fwrite|getenv|mem.*|pthread_.*|snprintf|stderr|str.*|close|_ITM_.*|_Unwind_.*
 uv_backend_fd|uv_check_.*|uv_close|uv_default_loop|uv_handle_size|uv_hrtime|uv_idle_.*|uv_is_closing|uv_loop_close
 uv_loop_size|uv_now|uv_poll_st.*|uv_prepare_.*|uv_ref|uv_strerror|uv_timer_.*|uv_translate_sys_error|uv_unref|uv_version.*
-uv_async_send|virEvent.*|virResetLastError'
+eventfd_read|eventfd_write|virEvent.*|virResetLastError'
 
 cannot_call_back='uv_strerror|uv_translate_sys_error|uv_version.*|uv_.*_size|uv_now|uv_hrtime|uv_backend_fd|uv_default_loop'
 

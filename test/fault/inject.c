@@ -42,6 +42,9 @@ int inject_must_fail(const char *name, uintptr_t caller) {
 
 /* --- System calls --- */
 
+/* The library's last eventfd, and the one that it has duplicated, onto the stand-in's shelf. */
+static int last_eventfd = -1, stand_in = -1;
+
 int fcntl(int fd, int command, ...) {
   static int (*next)(int, int, ...);
   va_list arguments;
@@ -50,17 +53,16 @@ int fcntl(int fd, int command, ...) {
   va_end(arguments);
   if (next == NULL) next = NEXT(fcntl);
   if (must_fail("fcntl", CALLER)) return errno = EMFILE, -1;
+  if (is_in_library(CALLER) && fd == last_eventfd) stand_in = fd;
   return next(fd, command, argument);
 }
-
-static int stand_in = -1; /* the library makes no other eventfd */
 
 int eventfd(unsigned value, int flags) {
   static int (*next)(unsigned, int);
   if (next == NULL) next = NEXT(eventfd);
   if (must_fail("eventfd", CALLER)) return errno = ENFILE, -1;
   const int ret = next(value, flags);
-  if (is_in_library(CALLER)) stand_in = ret;
+  if (is_in_library(CALLER)) last_eventfd = ret;
   return ret;
 }
 
@@ -116,12 +118,6 @@ int uv_loop_init(uv_loop_t *loop) {
   static int (*next)(uv_loop_t *);
   if (next == NULL) next = NEXT(uv_loop_init);
   return must_fail("uv_loop_init", CALLER) ? UV_EMFILE : next(loop);
-}
-
-int uv_async_init(uv_loop_t *loop, uv_async_t *async, uv_async_cb callback) {
-  static int (*next)(uv_loop_t *, uv_async_t *, uv_async_cb);
-  if (next == NULL) next = NEXT(uv_async_init);
-  return must_fail("uv_async_init", CALLER) ? UV_ENFILE : next(loop, async, callback);
 }
 
 int uv_poll_init(uv_loop_t *loop, uv_poll_t *handle, int fd) {

@@ -63,8 +63,8 @@ byte dirty; /* the dirty list's head */
 
 /* --- The waker: any thread --- */
 bit sent;
-bit has_async = 1; /* Waker::async_ is set */
-bit async_pending;
+bit has_wake_fd = 1; /* Waker::wake_fd_ is set */
+bit wake_pending;
 
 /* --- The loop's thread --- */
 bit inside;
@@ -100,7 +100,7 @@ bit fd_polled;
   (IS_LIVE(word[slot]) -> (word[slot] & DIRTY) == 0 && polled[slot] == ARMED(word[slot]) : (word[slot] & DIRTY) == 0)
 
 #define HAS_WORK (dirty != NONE || to_free != NONE || !IS_SETTLED(1) || !IS_SETTLED(2))
-#define WILL_WAKE (async_pending || idle || timer || closing[1] || closing[2])
+#define WILL_WAKE (wake_pending || idle || timer || closing[1] || closing[2])
 /* Its slot has been given back, and is used by nobody or by the next. */
 #define IS_LEFT_OPEN(slot) (freed[slot] && !has_poll[slot] && !fd_closed[opaque[slot]])
 #define IS_POLLED(slot, fd) (has_poll[slot] && !closing[slot] && polled_fd[slot] == (fd))
@@ -308,7 +308,7 @@ WAKE_SENT:
 WAKE_SEND:
   atomic {
     if
-    :: has_async -> async_pending = 1
+    :: has_wake_fd -> wake_pending = 1
     :: else
     fi;
     end_call(on_loop)
@@ -546,9 +546,9 @@ end_poll:
 POLL:
   atomic {
     if
-    :: async_pending ->
+    :: wake_pending ->
        asleep = 0;
-       async_pending = 0;
+       wake_pending = 0;
 #ifndef BREAK_HEARING
        remind();
 #endif
@@ -683,8 +683,8 @@ DETACH:
   atomic {
     detached = 1;
     leave();
-    has_async = 0;
-    async_pending = 0;
+    has_wake_fd = 0;
+    wake_pending = 0;
     idle = 0;
     timer = 0;
     check = 0
@@ -731,14 +731,14 @@ GIVEN_UP:
 ATTACH:
   atomic {
     detached = 0;
-    has_async = 1;
+    has_wake_fd = 1;
     sent = 0
   }
 ATTACHED:
   atomic {
     if
     :: sent
-    :: else -> sent = 1; async_pending = 1
+    :: else -> sent = 1; wake_pending = 1
     fi;
     begin_iteration()
   }
