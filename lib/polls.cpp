@@ -41,6 +41,12 @@ uv_poll_t *Polls::poll_of(const Watch &watch) const noexcept {
   return &chunks_[index >> SlotTable<Watch>::kChunkBits]->polls[index & (SlotTable<Watch>::kChunkSize - 1)];
 }
 
+int Polls::open() noexcept {
+  if (const int err = stand_in_.open()) return err;
+  watches_.masks.open(uv_backend_fd(loop_));
+  return 0;
+}
+
 // --- Reconciling ---
 
 void Polls::reconcile() noexcept {
@@ -83,6 +89,7 @@ int Polls::try_arm(Watch &watch, int armed) noexcept {
     if (const int err = open_poll(watch)) return err;
   uv_poll_t *poll = poll_of(watch);
   if (uv_is_closing(reinterpret_cast<uv_handle_t *>(poll))) return UV_ECANCELED;  // the host's doing
+  watches_.masks.leave_to_libuv(watch);
   return uv_poll_start(poll, uv_events_for(armed, watch.kind), on_poll);
 }
 
@@ -126,7 +133,9 @@ int Polls::list_always_ready(Watch &watch) noexcept {
 }
 
 void Polls::stop(Watch &watch) noexcept {
-  if (watch.has_poll) uv_poll_stop(poll_of(watch));
+  if (!watch.has_poll) return;
+  watches_.masks.leave_to_libuv(watch);
+  uv_poll_stop(poll_of(watch));
 }
 
 // Disarms the watch and looks at it again some time later. It is dirty for so long, and in no other list.
@@ -181,6 +190,7 @@ int Polls::true_events(Watch &watch, int status, int uv_events) noexcept {
 }
 
 void Polls::settle(Watch &watch, int uv_events) noexcept {
+  if (mute(watch)) return counters.dropped.raise();
   std::uint64_t word = load(watch);
   do {
     if (!is_live(word)) return;  // removed: the next reconcile releases it
@@ -199,6 +209,18 @@ void Polls::settle(Watch &watch, int uv_events) noexcept {
     arm(watch, wanted_of(word));
   else
     stop(watch);
+}
+
+// False: to be settled otherwise. It was muted already: this is POLLHUP or POLLERR, or it came before.
+bool Polls::mute(Watch &watch) noexcept {
+  if (watch.kind != FdKind::kSocket) return false;
+  std::uint64_t word = load(watch);
+  do {
+    if (!is_live(word) || wanted_of(word) != 0 || armed_of(word) == 0) return false;
+    // model: MUTE_SWAP
+  } while (
+      !watch.word.compare_exchange_weak(word, word | kDirect, std::memory_order_acq_rel, std::memory_order_acquire));
+  return watches_.masks.follow(watch, id_of(word));
 }
 
 void Polls::dispatch_always_ready() noexcept {
@@ -223,6 +245,7 @@ void Polls::dispatch_always_ready() noexcept {
 void Polls::release(Watch &watch) noexcept {
   if (watch.kind == FdKind::kAlwaysReady)
     std::replace(always_ready_.begin(), always_ready_.end(), &watch, static_cast<Watch *>(nullptr));
+  watches_.masks.leave_to_libuv(watch);
   close_poll(watch);
   close_duplicate(watch);
 }
@@ -237,6 +260,7 @@ void Polls::close_duplicate(Watch &watch) noexcept {
 // are dropped. It would abort if it wanted to modify what is not there; but uv_poll_start() takes the fd out before it
 // is to be put in again.
 void Polls::release_file(Watch &watch) noexcept {
+  watches_.masks.leave_to_libuv(watch);
   if (!watch.has_poll) return close_duplicate(watch);
   const int fd = watch.dup.load(std::memory_order_relaxed);
   epoll_event ignored{};
@@ -269,6 +293,7 @@ void Polls::give_up(bool on_loop) noexcept {
   always_ready_.clear();
   put_off_.consume([this](Watch &watch) { watches_.dirty.push(watch); });  // model: GIVE_UP_PUT_OFF
   retry_due_ = kNever;
+  watches_.masks.close();           // then its lock need not be taken with the table's held
   if (!on_loop) stand_in_.close();  // nobody deletes *this
   Lock lock(watches_.table.mutex());
   watches_.table.for_each([this, on_loop](Watch &watch) {
@@ -286,6 +311,8 @@ void Polls::forget(Watch &watch) noexcept {
 
 void Polls::make_dirty_again(Watch &watch) noexcept {
   close_poll(watch);  // before the fd is anybody else's to close
+  watch.word.fetch_and(~kDirect, std::memory_order_acq_rel);
+  watch.muted = false;
   std::uint64_t word = load(watch);
   std::uint64_t next;
   do {

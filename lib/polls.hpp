@@ -32,7 +32,7 @@ class Polls {
   Polls(uv_loop_t *loop, Watches &watches, Waker &waker, HandleCount &handles) noexcept;
 
   // 0, UV_EMFILE, UV_ENFILE or UV_ENOMEM.
-  int open() noexcept { return stand_in_.open(); }
+  int open() noexcept;
 
   // Brings libuv in line with every dirty watch.
   void reconcile() noexcept;
@@ -75,6 +75,7 @@ class Polls {
   void put_off(Watch &watch) noexcept;
   void stop(Watch &watch) noexcept;
   void settle(Watch &watch, int uv_events) noexcept;
+  bool mute(Watch &watch) noexcept;
   int true_events(Watch &watch, int status, int uv_events) noexcept;
   void close_poll(Watch &watch) noexcept;
   void close_duplicate(Watch &watch) noexcept;

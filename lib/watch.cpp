@@ -80,6 +80,7 @@ bool Watches::update(int id, int events) noexcept {
     // model: UPDATE_SWAP
   } while (!watch->word.compare_exchange_weak(word, next, std::memory_order_acq_rel, std::memory_order_acquire));
 
+  if ((next & kDirect) != 0 && (wanted == 0) != (wanted_of(word) == 0)) masks.follow(*watch, id);
   const bool became_dirty = (next & ~word & kDirty) != 0;
   if (became_dirty) dirty.push(*watch);
   return became_dirty;

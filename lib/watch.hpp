@@ -9,6 +9,8 @@
 //     armed        the events that libuv polls for, or will before it next sleeps; written by the loop's thread only
 //     dirty        the loop's thread has to look at this watch; whoever sets it pushes the watch on the dirty list
 //     loops        the duplicate fd is the loop's thread's to close; set by it when it first arms the watch
+//     direct       who changes `wanted` to 0 or from 0 tells the kernel too (kernel_masks.hpp); the loop's thread sets
+//     it
 //
 // update() is one compare-and-swap. Where `wanted` is within `armed` nothing else need happen ("lazy": an event that is
 // no longer wanted is dropped when it comes, and the poll set right then); where it is not, the same swap sets `dirty`.
@@ -26,6 +28,7 @@
 
 #include "dirty_list.hpp"
 #include "events.hpp"
+#include "kernel_masks.hpp"
 #include "slot_table.hpp"
 #include "tally.hpp"
 
@@ -36,6 +39,7 @@ inline constexpr int kArmedShift = 4;
 inline constexpr std::uint64_t kArmedMask = kWantedMask << kArmedShift;
 inline constexpr std::uint64_t kDirty = 1u << 8;
 inline constexpr std::uint64_t kLoops = 1u << 9;
+inline constexpr std::uint64_t kDirect = 1u << 10;
 
 constexpr int wanted_of(std::uint64_t word) noexcept { return static_cast<int>(word & kWantedMask); }
 constexpr int armed_of(std::uint64_t word) noexcept { return static_cast<int>((word & kArmedMask) >> kArmedShift); }
@@ -62,6 +66,8 @@ struct alignas(64) Watch {
   FdKind kind = FdKind::kUnknown;
   bool has_poll = false;  // its uv_poll_t is initialised; a close that has begun ends in Polls::on_closed
   bool freed = false;     // `ff` has been called: the slot can be given back once has_poll is false
+
+  bool muted = false;  // KernelMasks has it
 };
 static_assert(sizeof(Watch) == 64, "a watch is one cache line");
 
@@ -84,6 +90,7 @@ class Watches {
   void give_back(Watch &watch) noexcept;
 
   SlotTable<Watch> table;
+  KernelMasks masks;
   DirtyList<Watch> dirty{table};
   SlotQueue<Watch> to_free{table};  // the loop's thread only
 };

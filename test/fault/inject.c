@@ -69,8 +69,8 @@ int eventfd(unsigned value, int flags) {
 int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
   static int (*next)(int, int, int, struct epoll_event *);
   if (next == NULL) next = NEXT(epoll_ctl);
-  /* Taking an fd out needs nothing of the kernel that it could lack. */
-  if (operation != EPOLL_CTL_DEL && must_fail("epoll_ctl", CALLER)) return errno = ENOSPC, -1;
+  /* Only putting an fd in needs anything of the kernel that it could lack. */
+  if (operation == EPOLL_CTL_ADD && must_fail("epoll_ctl", CALLER)) return errno = ENOSPC, -1;
   return next(epoll, operation, fd, event);
 }
 

@@ -7,7 +7,7 @@ set -euo pipefail
 model=$1 lib=$2
 
 # The model's own: where its control flow joins, libuv's poll phase, and what broken steps fall apart into.
-joints='RETURN|CALLED|GIVEN_UP|ATTACHED|SLEEP|POLL|UPDATE_LATE|SETTLE_STORE'
+joints='RETURN|CALLED|GIVEN_UP|ATTACHED|MUTED|SLEEP|POLL|UPDATE_LATE|SETTLE_STORE'
 
 in_code=$(grep -ohE '// model: [A-Z_]+' "$lib"/*.cpp "$lib"/*.hpp | sed 's/.*model: //' | grep -oE '[A-Z_]+' | sort -u)
 in_model=$(grep -oE '^[A-Z_]+:|/\* [A-Z]+_[A-Z]+ \*/' "$model" | grep -oE '[A-Z_]+' | grep -vxE "$joints" | sort -u)

@@ -21,6 +21,7 @@
  *     fd_closed       no fd is closed twice, or used when closed
  *     fd_left_open    none is open once its slot has been given back and no call is under way
  *     fd_polled       none is closed while libuv polls it
+ *     fd_masked       none is muted that is closed, or not libuv's
  *     has_poll        no handle is initialised twice, no slot given back while libuv has its handle
  *     invalid end     no deadlock
  *
@@ -57,6 +58,9 @@ short word[3];
 byte next[3]; /* in the one list that a slot is in */
 byte dup[3];
 byte opaque[3];
+bit direct[3];
+bit muted[3]; /* the kernel's mask is empty, though libuv polls */
+bit has_masks = 1; /* KernelMasks is open */
 byte free_list = 1;
 bit mutex;  /* SlotTable::mutex() */
 byte dirty; /* the dirty list's head */
@@ -91,13 +95,16 @@ bit uncovered;
 bit lost_wake_up;
 bit fd_left_open;
 bit fd_polled;
+bit fd_masked;
 
 #define IS_UNCOVERED(slot) \
   (IS_LIVE(word[slot]) && !(word[slot] & DIRTY) && !COVERS(ARMED(word[slot]), WANTED(word[slot])))
 
 /* Live and carried by libuv, or free. */
 #define IS_SETTLED(slot) \
-  (IS_LIVE(word[slot]) -> (word[slot] & DIRTY) == 0 && polled[slot] == ARMED(word[slot]) : (word[slot] & DIRTY) == 0)
+  (IS_LIVE(word[slot]) -> \
+    (word[slot] & DIRTY) == 0 && polled[slot] == ARMED(word[slot]) && !(muted[slot] && WANTED(word[slot])) : \
+    (word[slot] & DIRTY) == 0)
 
 #define HAS_WORK (dirty != NONE || to_free != NONE || !IS_SETTLED(1) || !IS_SETTLED(2))
 #define WILL_WAKE (wake_pending || idle || timer || closing[1] || closing[2])
@@ -142,8 +149,30 @@ inline close_poll(slot_) {
   fi
 }
 
+/* KernelMasks::leave_to_libuv() */
+inline leave_to_libuv(slot_) {
+  direct[slot_] = 0;
+  muted[slot_] = 0
+}
+
+/* KernelMasks::follow(). What others change while it holds the lock, it follows before it lets go. */
+inline follow(slot_, generation_) {
+  if
+#ifdef BREAK_LIVE
+  :: has_masks && ARMED(word[slot_]) ->
+#else
+  :: has_masks && IS(word[slot_], generation_) && direct[slot_] && ARMED(word[slot_]) ->
+#endif
+     fd_masked = (fd_closed[dup[slot_]] || !IS_POLLED(slot_, dup[slot_]));
+     assert(!fd_masked);
+     muted[slot_] = (WANTED(word[slot_]) == 0)
+  :: else
+  fi
+}
+
 /* Polls::release(); nobody else touches what the watch has on the loop, nor its fd once it is not live. */
 inline release(slot_) {
+  leave_to_libuv(slot_);
   close_poll(slot_);
   if
 #ifdef BREAK_RELEASE
@@ -211,12 +240,22 @@ inline release_inside(on_loop) {
   removes = 0
 }
 
+inline updated(on_loop) {
+  if
+  :: pushes -> pushes = 0; goto PUSH
+  :: else -> end_call(on_loop)
+  fi
+}
+
 /* Watches::update(): `old` is the word that it judges by. */
 inline update(on_loop) {
   word[slot] = WITH_WANTED(word[slot], mask) | (COVERS(ARMED(old), mask) -> 0 : DIRTY);
+  pushes = (!(old & DIRTY) && (word[slot] & DIRTY));
   if
-  :: !(old & DIRTY) && (word[slot] & DIRTY) -> forget_choice(); goto PUSH
-  :: else -> forget_choice(); end_call(on_loop)
+#ifndef BREAK_FOLLOW
+  :: direct[slot] && (mask == 0) != (WANTED(old) == 0) -> mask = 0; old = 0; goto FOLLOW
+#endif
+  :: else -> forget_choice(); updated(on_loop)
   fi
 }
 
@@ -280,6 +319,12 @@ inline libvirt_calls(on_loop) {
 UPDATE_LATE:
   atomic { update(on_loop) }
 #endif
+FOLLOW:
+  atomic {
+    follow(slot, generation);
+    forget_choice();
+    updated(on_loop)
+  }
 REMOVE_CLOSE:
   atomic {
 #ifdef BREAK_DUP
@@ -454,6 +499,7 @@ inline arm(why_) {
   :: else
   fi;
   assert(polled_fd[watch] == dup[watch]);
+  leave_to_libuv(watch);
   polled[watch] = arms;
   armed()
 }
@@ -461,7 +507,7 @@ inline arm(why_) {
 /* on_poll(), when the bits are known. */
 inline dispatch() {
   if
-  :: (events & WANTED(word[watch])) == 0 -> events = 0; goto SETTLE_SWAP
+  :: (events & WANTED(word[watch])) == 0 -> events = 0; goto MUTE_SWAP
   :: else -> events = 0
   fi;
   assert(!ff_called[opaque[watch]]);
@@ -524,6 +570,7 @@ RECONCILE_SWAP:
   /* --- Polls::put_off() --- */
 PUT_OFF_SWAP:
   atomic {
+    leave_to_libuv(watch);
     polled[watch] = 0;
     if
 #ifndef BREAK_PUT_OFF
@@ -592,7 +639,24 @@ REARM_LOAD:
 DISPATCH:
   atomic { dispatch() }
 
-  /* --- Polls::settle() --- */
+  /* --- Polls::settle(); a socket is muted, unless it is so already: the kernel tells of errors even then --- */
+MUTE_SWAP:
+  atomic {
+    if
+    :: IS_LIVE(word[watch]) && WANTED(word[watch]) == 0 && ARMED(word[watch]) && !muted[watch] ->
+       direct[watch] = 1;
+       goto MUTED
+    :: goto SETTLE_SWAP
+    fi
+  }
+MUTED:
+  atomic {
+    follow(watch, GENERATION(word[watch]));
+    if
+    :: muted[watch] -> end_on_poll()
+    :: else
+    fi
+  }
 SETTLE_SWAP:
 #ifdef BREAK_SETTLE
   atomic { old = word[watch]; goto SETTLE_STORE }
@@ -612,7 +676,7 @@ SETTLE_STORE:
     old = 0;
     word[watch] = WITH_ARMED(word[watch], arms);
     if
-    :: arms == 0 -> polled[watch] = 0; end_on_poll()
+    :: arms == 0 -> leave_to_libuv(watch); polled[watch] = 0; end_on_poll()
     :: else -> arm(SETTLE)
     fi
   }
@@ -697,7 +761,7 @@ GIVE_UP_PUT_OFF:
 #else
     :: put_off != NONE -> take_first(watch, put_off); push(dirty, watch); goto GIVE_UP_PUT_OFF
 #endif
-    :: else -> !mutex -> mutex = 1; watch = 1
+    :: else -> !mutex -> mutex = 1; has_masks = 0; watch = 1
     fi
   }
 GIVE_UP_SWAP:
@@ -705,6 +769,7 @@ GIVE_UP_SWAP:
 #ifndef BREAK_GIVE_UP
     close_poll(watch);
 #endif
+    leave_to_libuv(watch);
     if
     :: !IS_LIVE(word[watch]) -> release(watch); goto GIVEN_UP
     :: else
@@ -732,6 +797,7 @@ ATTACH:
   atomic {
     detached = 0;
     has_wake_fd = 1;
+    has_masks = 1;
     sent = 0
   }
 ATTACHED:

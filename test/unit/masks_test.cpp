@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A socket that is masked and unmasked around its events, as by remote calls: the loop sleeps through it, and nothing
+// is lost.
+#include <sys/socket.h>
+
+#include <functional>
+#include <thread>
+
+#include "host.hpp"
+#include "pipes.hpp"
+
+namespace {
+
+constexpr int R = VIR_EVENT_HANDLE_READABLE;
+constexpr int W = VIR_EVENT_HANDLE_WRITABLE;
+constexpr int E = VIR_EVENT_HANDLE_ERROR;
+constexpr int H = VIR_EVENT_HANDLE_HANGUP;
+
+// A socket that has got an event while its mask was 0: nobody wanted it, and it is there still.
+struct Socket {
+  explicit Socket(Host &in_host) : host(in_host) {
+    id = virt_uv_add_handle(pair.ours.get(), R, on_event, this, nullptr);
+    host.loop.turn(2);
+    update(0);
+    REQUIRE(send(pair.peer.get(), "x", 1, 0) == 1);
+    const std::uint64_t before = stats().dropped;
+    REQUIRE(host.loop.turn_until([&] { return stats().dropped > before; }));
+    REQUIRE(events == 0);
+  }
+  ~Socket() {
+    virt_uv_remove_handle(id);
+    CHECK(drain(host.loop));
+  }
+
+  static void on_event(int, int, int seen, void *opaque) { static_cast<Socket *>(opaque)->events = seen; }
+
+  void update(int mask) const { virt_uv_update_handle(id, mask); }
+  void update_elsewhere(int mask) const {
+    std::thread([&] { update(mask); }).join();
+  }
+  // What the next callback is told.
+  int next_events() {
+    events = 0;
+    REQUIRE(host.loop.turn_until([&] { return events != 0; }));
+    return events;
+  }
+
+  Host &host;
+  SocketPair pair;
+  int id;
+  int events = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a socket that another thread masks and unmasks, with something to read, wakes the loop for none of it") {
+  Host host;
+  Socket socket(host);
+  const virt_uv_stats before = stats();
+  for (int call = 0; call < 100; ++call) {
+    socket.update_elsewhere(R);
+    socket.update_elsewhere(0);
+    host.loop.turn(1);
+  }
+  CHECK(socket.events == 0);
+  CHECK(stats().wakeups == before.wakeups);
+  CHECK(stats().dropped == before.dropped);
+  socket.update_elsewhere(R);
+  CHECK(socket.next_events() == R);
+}
+
+TEST_CASE("a masked socket may be unmasked for any events, and gets those that there are") {
+  Host host;
+  Socket socket(host);
+  for (const int mask : {R | W, W, R}) {
+    socket.update_elsewhere(mask);
+    CHECK(socket.next_events() == mask);
+    socket.update_elsewhere(0);
+    socket.events = 0;
+    host.loop.turn(3);
+    CHECK(socket.events == 0);
+  }
+  socket.update_elsewhere(E);
+  socket.events = 0;
+  host.loop.turn(3);
+  CHECK(socket.events == 0);
+  socket.pair.peer.close();
+  CHECK(socket.next_events() == H);
+}
+
+TEST_CASE("a peer that goes while the socket is masked neither keeps the loop awake nor is forgotten") {
+  Host host;
+  Socket socket(host);
+  socket.pair.peer.close();
+  host.loop.turn(3);
+  const std::uint64_t before = stats().dropped;
+  host.loop.turn(100);
+  CHECK(stats().dropped == before);
+  CHECK(socket.events == 0);
+  socket.update_elsewhere(R);
+  CHECK(socket.next_events() == (R | H));
+}
+
+TEST_CASE("a socket that is half-closed while it is masked is readable and not hung up, again and again") {
+  Host host;
+  Socket socket(host);
+  REQUIRE(shutdown(socket.pair.peer.get(), SHUT_WR) == 0);
+  for (int round = 0; round < 3; ++round) {
+    host.loop.turn(3);
+    socket.update_elsewhere(R);
+    CHECK(socket.next_events() == R);
+    socket.update_elsewhere(0);
+  }
+}
+
+TEST_CASE("a masked socket is what it was in the next loop") {
+  Loop first;
+  REQUIRE(virt_uv_attach(first.get(), nullptr) == 0);
+  SocketPair pair;
+  int events = 0;
+  const int id = virt_uv_add_handle(
+      pair.ours.get(), R, [](int, int, int seen, void *opaque) { *static_cast<int *>(opaque) = seen; }, &events,
+      nullptr);
+  first.turn(2);
+  virt_uv_update_handle(id, 0);
+  REQUIRE(send(pair.peer.get(), "x", 1, 0) == 1);
+  first.turn(3);
+  REQUIRE(detach(first));
+  virt_uv_update_handle(id, R);
+  virt_uv_update_handle(id, 0);
+  Host next;
+  next.loop.turn(3);
+  CHECK(events == 0);
+  virt_uv_update_handle(id, R);
+  CHECK(next.loop.turn_until([&] { return events == R; }));
+  virt_uv_remove_handle(id);
+  CHECK(drain(next.loop));
+}
