@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Makes the Nth call fail that libvirt-uv.so makes of anything that can fail: allocations, system calls, and libuv's and
- * libvirt's functions. It is linked into the test program, whose definitions come before those of the libraries.
+ * Makes the Nth call fail that libvirt-uv.so makes of anything that can fail: allocations, system calls, and libuv's
+ * and libvirt's functions. It is linked into the test program, whose definitions come before those of the libraries.
  *
- * Who calls is told by the return address: only calls from within libvirt-uv.so's own mapping count. What libuv calls is
- * left alone: virt-uv.h names what it does when that fails. imports.sh holds the list of what the library calls at all.
+ * Who calls is told by the return address: only calls from within libvirt-uv.so's own mapping count. What libuv calls
+ * is left alone: virt-uv.h names what it does when that fails. imports.sh holds the list of what the library calls at
+ * all.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -27,7 +28,7 @@
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-static atomic_long calls;  /* that could fail, since inject_start() */
+static atomic_long calls;   /* that could fail, since inject_start() */
 static atomic_long fail_at; /* 0: none */
 static const char *_Atomic failed_call;
 
@@ -74,8 +75,8 @@ int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
   return next(epoll, operation, fd, event);
 }
 
-/* StandIn::init_poll() puts a file on its shelf, another in its place, and then both back. The kernel refuses neither of
- * the two last where it took the two first: they name the same open fds. So only the first two can fail; and for the
+/* StandIn::init_poll() puts a file on its shelf, another in its place, and then both back. The kernel refuses neither
+ * of the two last where it took the two first: they name the same open fds. So only the first two can fail; and for the
  * same reason not StandIn::replace(), which puts the stand-in behind an open fd. */
 int dup3(int old, int new, int flags) {
   static int (*next)(int, int, int);

@@ -90,21 +90,41 @@ class Program {
   void step(std::uint8_t what, std::uint8_t with) {
     switch (what % 16) {
       case 0:
-      case 1: return add_watch(with);
-      case 2: return add_timeout(with);
-      case 3: return update(places_[with % kPlaces], with / kPlaces);
-      case 4: return forget(places_[with % kPlaces]);
-      case 5: return turn(with);
-      case 6: return flip_fd(with);
-      case 7: inner_ = {true, static_cast<std::uint8_t>(with % 16), with}; return;
-      case 8: return attach(with);
-      case 9: return detach();
-      case 10: with % 2 != 0 ? virt_uv_ref() : virt_uv_unref(); return;
-      case 11: return stray(with);
-      case 12: virt_uv_walk([](const virt_uv_entry *, void *) {}, nullptr); return;
-      case 13: virt_uv_drain([](void *) {}, nullptr); return;
-      case 14: uv_stop(&loops_[with % kLoops]); return;
-      default: return turn(1);
+      case 1:
+        return add_watch(with);
+      case 2:
+        return add_timeout(with);
+      case 3:
+        return update(places_[with % kPlaces], with / kPlaces);
+      case 4:
+        return forget(places_[with % kPlaces]);
+      case 5:
+        return turn(with);
+      case 6:
+        return flip_fd(with);
+      case 7:
+        inner_ = {true, static_cast<std::uint8_t>(with % 16), with};
+        return;
+      case 8:
+        return attach(with);
+      case 9:
+        return detach();
+      case 10:
+        with % 2 != 0 ? virt_uv_ref() : virt_uv_unref();
+        return;
+      case 11:
+        return stray(with);
+      case 12:
+        virt_uv_walk([](const virt_uv_entry *, void *) {}, nullptr);
+        return;
+      case 13:
+        virt_uv_drain([](void *) {}, nullptr);
+        return;
+      case 14:
+        uv_stop(&loops_[with % kLoops]);
+        return;
+      default:
+        return turn(1);
     }
   }
 

@@ -24,8 +24,8 @@ Bytes content(const std::filesystem::path &path) {
 
 // On abort, the program that broke something is there to be added to the corpus.
 void run(const Bytes &program) {
-  std::ofstream("last-program", std::ios::binary).write(reinterpret_cast<const char *>(program.data()),
-                                                        static_cast<std::streamsize>(program.size()));
+  std::ofstream("last-program", std::ios::binary)
+      .write(reinterpret_cast<const char *>(program.data()), static_cast<std::streamsize>(program.size()));
   run_program(program.data(), program.size());
 }
 

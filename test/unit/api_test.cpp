@@ -19,11 +19,10 @@ void count_timeout(int, void *opaque) { count(opaque); }
 
 std::vector<virt_uv_entry> entries() {
   std::vector<virt_uv_entry> all;
-  const int number = virt_uv_walk(
-      [](const virt_uv_entry *entry, void *opaque) {
-        static_cast<std::vector<virt_uv_entry> *>(opaque)->push_back(*entry);
-      },
-      &all);
+  const int number =
+      virt_uv_walk([](const virt_uv_entry *entry,
+                      void *opaque) { static_cast<std::vector<virt_uv_entry> *>(opaque)->push_back(*entry); },
+                   &all);
   REQUIRE(number == static_cast<int>(all.size()));
   return all;
 }
@@ -303,11 +302,11 @@ TEST_CASE("one line of each level", "[.lines]") {
   Loop loop;
   virt_uv_options options = VIRT_UV_OPTIONS_INIT;
   options.slow_callback_ms = 1;
-  REQUIRE(virt_uv_attach(loop.get(), &options) == 0);                      // info
-  REQUIRE(virt_uv_add_timeout(0, nullptr, nullptr, nullptr) == -1);        // error
+  REQUIRE(virt_uv_attach(loop.get(), &options) == 0);                // info
+  REQUIRE(virt_uv_add_timeout(0, nullptr, nullptr, nullptr) == -1);  // error
   int held = 0;
   const int timer = virt_uv_add_timeout(0, hold_the_loop, &held, nullptr);  // debug
-  REQUIRE(loop.turn_until([&] { return held > 0; }));                      // warn
+  REQUIRE(loop.turn_until([&] { return held > 0; }));                       // warn
   virt_uv_remove_timeout(timer);
   REQUIRE(drain(loop));
   REQUIRE(detach(loop));

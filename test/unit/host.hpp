@@ -33,7 +33,8 @@ class Loop {
     uv_timer_t limit;
     uv_timer_init(&loop_, &limit);
     limit.data = &late;
-    uv_timer_start(&limit, [](uv_timer_t *timer) { *static_cast<bool *>(timer->data) = true; }, kLimitMs, 0);
+    uv_timer_start(
+        &limit, [](uv_timer_t *timer) { *static_cast<bool *>(timer->data) = true; }, kLimitMs, 0);
     while (!done() && !late) uv_run(&loop_, UV_RUN_ONCE);
     const bool was_done = done();
     close(reinterpret_cast<uv_handle_t *>(&limit));
