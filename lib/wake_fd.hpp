@@ -4,7 +4,7 @@
 //
 // Not a uv_async_t. uv_async_send() writes to an eventfd too, but has a second step behind that, for which the loop's
 // thread spins (uv__async_spin in libuv's src/unix/async.c); and a writer that wakes a sleeper often loses its core to
-// him just then. Measured: a third of the CPU time of each remote call.
+// him just then. Measured: of 21 us that a remote call cost the loop's thread, 9.
 #pragma once
 
 #include <uv.h>

@@ -9,16 +9,15 @@
 //     armed        the events that libuv polls for, or will before it next sleeps; written by the loop's thread only
 //     dirty        the loop's thread has to look at this watch; whoever sets it pushes the watch on the dirty list
 //     loops        the duplicate fd is the loop's thread's to close; set by it when it first arms the watch
-//     direct       who changes `wanted` to 0 or from 0 tells the kernel too (kernel_masks.hpp); the loop's thread sets
-//     it
+//     direct       who changes `wanted` to or from 0 tells the kernel (kernel_masks.hpp); set by the loop's thread
 //
 // update() is one compare-and-swap. Where `wanted` is within `armed` nothing else need happen ("lazy": an event that is
 // no longer wanted is dropped when it comes, and the poll set right then); where it is not, the same swap sets `dirty`.
 // The loop's thread disarms by a swap too, which fails when `wanted` has changed under it. So "armed covers wanted, or
 // dirty is set" holds at every moment for every live watch: that is the invariant by which no event is lost.
 //
-// The other members are written by add before the watch is live, and not again until its slot is given back, which the
-// loop's thread alone does: so dispatch, on that thread, reads them without a lock.
+// The other members, but for `muted`, are written by add before the watch is live, and not again until its slot is
+// given back, which the loop's thread alone does: so dispatch, on that thread, reads them without a lock.
 #pragma once
 
 #include <libvirt/libvirt.h>

@@ -109,22 +109,37 @@ CONFORMANCE("row 13: a watch removed by another thread while the loop sleeps doe
   CHECK(watch.calls == 0);
 }
 
-CONFORMANCE("row 18: an fd that another thread removes, closes and reuses while the loop sleeps is another fd") {
+namespace {
+
+// While the loop sleeps, another thread removes the watch and reuses its fd, in either order.
+void reuse_while_asleep(World &world, bool removed_first) {
   const Ends pipe = make_pipe(world);
   Entry &old = world.add_handle(pipe.a, R);
   std::atomic<Entry *> reused{nullptr};
   while_asleep(
       world,
       [&] {
-        world.remove(old);
+        if (removed_first) world.remove(old);
         world.close(pipe.a);
         const Ends pair = make_socketpair(world, SOCK_STREAM);
         put(pair.b, 1);
+        if (!removed_first) world.remove(old);
         reused = &world.add_handle(pair.a, R | W);
       },
       [&] { return reused.load() != nullptr && reused.load()->calls > 0; });
   CHECK(old.calls == 0);
   CHECK(world.steady() == Calls{"w2 R|W"});
+}
+
+}  // namespace
+
+CONFORMANCE("row 18: an fd that another thread removes, closes and reuses while the loop sleeps is another fd") {
+  reuse_while_asleep(world, true);
+}
+
+CONFORMANCE(
+    "row 18: an fd that another thread closes, reuses and only then removes, while the loop sleeps, is another fd") {
+  reuse_while_asleep(world, false);
 }
 
 CONFORMANCE(
@@ -139,25 +154,6 @@ CONFORMANCE(
   });
   CHECK(world.turn() == Calls{"w2 R|H"});
   world.remove(peer);
-}
-
-CONFORMANCE(
-    "row 18: an fd that another thread closes, reuses and only then removes, while the loop sleeps, is another fd") {
-  const Ends pipe = make_pipe(world);
-  Entry &old = world.add_handle(pipe.a, R);
-  std::atomic<Entry *> reused{nullptr};
-  while_asleep(
-      world,
-      [&] {
-        world.close(pipe.a);
-        const Ends pair = make_socketpair(world, SOCK_STREAM);
-        put(pair.b, 1);
-        world.remove(old);
-        reused = &world.add_handle(pair.a, R | W);
-      },
-      [&] { return reused.load() != nullptr && reused.load()->calls > 0; });
-  CHECK(old.calls == 0);
-  CHECK(world.steady() == Calls{"w2 R|W"});
 }
 
 CONFORMANCE(

@@ -177,29 +177,24 @@ virt_uv_options with_log() {
   return options;
 }
 
-bool detach_watched(Loop &loop) {
-  static bool done;
-  done = false;
-  const int err = virt_uv_detach(
-      [](void *) {
-        note("done");
-        done = true;
+// A detach or a drain, until its callback `name` has come.
+bool until_called(Loop &loop, int (*begin)(virt_uv_cb, void *), const char *name) {
+  struct Call {
+    const char *name;
+    bool came;
+  } call{name, false};
+  const int err = begin(
+      [](void *opaque) {
+        Call &self = *static_cast<Call *>(opaque);
+        note(self.name);
+        self.came = true;
       },
-      nullptr);
-  return err == 0 && loop.turn_until([] { return done; });
+      &call);
+  return err == 0 && loop.turn_until([&] { return call.came; });
 }
 
-bool drain_watched(Loop &loop) {
-  static bool idle;
-  idle = false;
-  const int err = virt_uv_drain(
-      [](void *) {
-        note("drain's callback");
-        idle = true;
-      },
-      nullptr);
-  return err == 0 && loop.turn_until([] { return idle; });
-}
+bool detach_watched(Loop &loop) { return until_called(loop, virt_uv_detach, "done"); }
+bool drain_watched(Loop &loop) { return until_called(loop, virt_uv_drain, "drain's callback"); }
 
 // Attaches, makes everything of everything happen, on the loop's thread and on another, and detaches while it lives.
 void live_through(Everything &all) {

@@ -14,6 +14,7 @@ SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tsan.su
 
 class RemoteCallsFromFourThreads(unittest.TestCase):
     def test_and_events_in_the_loop_do_not_disturb_each_other(self):
+        # Each suppression has its reason beside it in tsan.supp; any other report is an exit status of 66.
         options = f"{os.environ.get('TSAN_OPTIONS', '')} suppressions={SUPPRESSIONS} exitcode=66 history_size=4"
         with Libvirtd() as libvirtd:
             status, printed, said = run(os.environ["VIRT_UV_WORKER_CALLS_PROGRAM"], libvirtd.uri, str(CALLS),
