@@ -29,7 +29,7 @@ struct Socket {
     REQUIRE(events == 0);
   }
   ~Socket() {
-    virt_uv_remove_handle(id);
+    std::thread([this] { virt_uv_remove_handle(id); }).join();
     CHECK(drain(host.loop));
   }
 
@@ -56,18 +56,21 @@ struct Socket {
 
 TEST_CASE("a socket that another thread masks and unmasks, with something to read, wakes the loop for none of it") {
   Host host;
-  Socket socket(host);
-  const virt_uv_stats before = stats();
-  for (int call = 0; call < 100; ++call) {
+  for (int use_of_the_slot = 0; use_of_the_slot < 2; ++use_of_the_slot) {
+    Socket socket(host);
+    const virt_uv_stats before = stats();
+    for (int call = 0; call < 100; ++call) {
+      socket.update_elsewhere(R);
+      socket.update_elsewhere(0);
+      host.loop.turn(1);
+    }
+    CHECK(socket.events == 0);
+    CHECK(stats().wakeups == before.wakeups);
+    CHECK(stats().dropped == before.dropped);
     socket.update_elsewhere(R);
+    CHECK(socket.next_events() == R);
     socket.update_elsewhere(0);
-    host.loop.turn(1);
   }
-  CHECK(socket.events == 0);
-  CHECK(stats().wakeups == before.wakeups);
-  CHECK(stats().dropped == before.dropped);
-  socket.update_elsewhere(R);
-  CHECK(socket.next_events() == R);
 }
 
 TEST_CASE("a masked socket may be unmasked for any events, and gets those that there are") {
