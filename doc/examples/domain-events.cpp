@@ -20,7 +20,7 @@ namespace {
 
 class Watcher {
  public:
-  explicit Watcher(const char* uri) : connection_(virConnectOpen(uri)) {
+  explicit Watcher(const char *uri) : connection_(virConnectOpen(uri)) {
     if (!connection_) throw std::runtime_error(virGetLastErrorMessage());
     callback_ = virConnectDomainEventRegisterAny(connection_.get(), nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
                                                  VIR_DOMAIN_EVENT_CALLBACK(on_event), nullptr, nullptr);
@@ -31,8 +31,8 @@ class Watcher {
   }
 
  private:
-  static int on_event(virConnectPtr, virDomainPtr domain, int event, int detail, void*) {
-    static const char* const names[] = {"defined", "undefined", "started",  "suspended",
+  static int on_event(virConnectPtr, virDomainPtr domain, int event, int detail, void *) {
+    static const char *const names[] = {"defined", "undefined", "started",  "suspended",
                                         "resumed", "stopped",   "shut down"};
     const bool known = event >= 0 && event < static_cast<int>(std::size(names));
     std::cout << virDomainGetName(domain) << ": " << (known ? names[event] : "something else") << " (" << detail << ")"
@@ -50,16 +50,16 @@ class Watcher {
 /* Runs `then` at the first SIGINT, and leaves the loop. */
 class Interrupt {
  public:
-  Interrupt(uv_loop_t* loop, std::function<void()> then) : then_(std::move(then)) {
+  Interrupt(uv_loop_t *loop, std::function<void()> then) : then_(std::move(then)) {
     uv_signal_init(loop, &signal_);
     signal_.data = this;
     uv_signal_start(&signal_, on_signal, SIGINT);
   }
 
  private:
-  static void on_signal(uv_signal_t* signal, int) {
-    uv_close(reinterpret_cast<uv_handle_t*>(signal), nullptr);
-    static_cast<Interrupt*>(signal->data)->then_();
+  static void on_signal(uv_signal_t *signal, int) {
+    uv_close(reinterpret_cast<uv_handle_t *>(signal), nullptr);
+    static_cast<Interrupt *>(signal->data)->then_();
   }
 
   uv_signal_t signal_;
@@ -68,8 +68,8 @@ class Interrupt {
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  uv_loop_t* loop = uv_default_loop();
+int main(int argc, char **argv) try {
+  uv_loop_t *loop = uv_default_loop();
   virt_uv::Adapter adapter(loop);  // before the first connection
   auto watcher = std::make_unique<Watcher>(argc > 1 ? argv[1] : nullptr);
 
@@ -80,7 +80,7 @@ int main(int argc, char** argv) try {
   std::cerr << "watching; interrupt to end\n";
   uv_run(loop, UV_RUN_DEFAULT);
   return uv_loop_close(loop) == 0 ? 0 : 1;
-} catch (const std::exception& error) {
+} catch (const std::exception &error) {
   std::cerr << error.what() << '\n';
   return 1;
 }

@@ -27,7 +27,7 @@ struct Close {
 
 class Prompt {
  public:
-  explicit Prompt(const char* uri) : connection_(virConnectOpen(uri)) {
+  explicit Prompt(const char *uri) : connection_(virConnectOpen(uri)) {
     if (!connection_) throw std::runtime_error(virGetLastErrorMessage());
     callback_ = virConnectDomainEventRegisterAny(connection_.get(), nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
                                                  VIR_DOMAIN_EVENT_CALLBACK(on_event), nullptr, nullptr);
@@ -48,7 +48,7 @@ class Prompt {
   }
 
  private:
-  void obey(const std::string& line) {
+  void obey(const std::string &line) {
     std::string verb, name;
     std::istringstream(line) >> verb >> name;
     if (verb != "suspend" && verb != "resume") {
@@ -59,8 +59,8 @@ class Prompt {
     if (domain) (verb == "suspend" ? virDomainSuspend : virDomainResume)(domain.get()); /* libvirt prints what fails */
   }
 
-  static int on_event(virConnectPtr, virDomainPtr domain, int event, int, void*) {
-    const char* what = event == VIR_DOMAIN_EVENT_SUSPENDED ? "suspended"
+  static int on_event(virConnectPtr, virDomainPtr domain, int event, int, void *) {
+    const char *what = event == VIR_DOMAIN_EVENT_SUSPENDED ? "suspended"
                        : event == VIR_DOMAIN_EVENT_RESUMED ? "resumed"
                                                            : "changed";
     std::cout << virDomainGetName(domain) << ": " << what << std::endl;
@@ -74,8 +74,8 @@ class Prompt {
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  uv_loop_t* loop = uv_default_loop();
+int main(int argc, char **argv) try {
+  uv_loop_t *loop = uv_default_loop();
   virt_uv::Adapter adapter(loop);  // before the first connection
   auto prompt = std::make_unique<Prompt>(argc > 1 ? argv[1] : nullptr);
 
@@ -87,7 +87,7 @@ int main(int argc, char** argv) try {
   });
   uv_run(loop, UV_RUN_DEFAULT);
   return uv_loop_close(loop) == 0 ? 0 : 1;
-} catch (const std::exception& error) {
+} catch (const std::exception &error) {
   std::cerr << error.what() << '\n';
   return 1;
 }

@@ -19,7 +19,7 @@ namespace {
 
 class TracingImpl final : public virt_uv::EventImpl {
  public:
-  int add_handle(int fd, int events, virEventHandleCallback cb, void* opaque, virFreeCallback ff) override {
+  int add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) override {
     const int watch = loop_.add_handle(fd, events, cb, opaque, ff);
     say("watch ", watch, " on fd ", fd, " for events ", events);
     return watch;
@@ -32,7 +32,7 @@ class TracingImpl final : public virt_uv::EventImpl {
     say("watch ", watch, " removed");
     return loop_.remove_handle(watch);
   }
-  int add_timeout(int frequency, virEventTimeoutCallback cb, void* opaque, virFreeCallback ff) override {
+  int add_timeout(int frequency, virEventTimeoutCallback cb, void *opaque, virFreeCallback ff) override {
     const int timer = loop_.add_timeout(frequency, cb, opaque, ff);
     say("timeout ", timer, " every ", frequency, " ms");
     return timer;
@@ -49,13 +49,13 @@ class TracingImpl final : public virt_uv::EventImpl {
  private:
   /* libvirt calls from any thread. */
   template <typename... Words>
-  void say(const Words&... words) {
+  void say(const Words &...words) {
     const std::lock_guard<std::mutex> lock(mutex_);
     (std::cout << ... << words) << std::endl;
   }
 
   std::mutex mutex_;
-  virt_uv::UvEventImpl& loop_ = virt_uv::UvEventImpl::instance();
+  virt_uv::UvEventImpl &loop_ = virt_uv::UvEventImpl::instance();
 };
 
 struct Close {
@@ -66,7 +66,7 @@ struct Close {
 /* Something for libvirt to do: an event of its built-in test driver. */
 class Demo {
  public:
-  explicit Demo(virt_uv::Adapter& adapter) : adapter_(adapter), connection_(virConnectOpen("test:///default")) {
+  explicit Demo(virt_uv::Adapter &adapter) : adapter_(adapter), connection_(virConnectOpen("test:///default")) {
     if (!connection_) throw std::runtime_error(virGetLastErrorMessage());
     callback_ = virConnectDomainEventRegisterAny(connection_.get(), nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
                                                  VIR_DOMAIN_EVENT_CALLBACK(on_event), this, nullptr);
@@ -76,9 +76,9 @@ class Demo {
   }
 
  private:
-  static int on_event(virConnectPtr, virDomainPtr domain, int, int, void* opaque) {
+  static int on_event(virConnectPtr, virDomainPtr domain, int, int, void *opaque) {
     std::cout << "the event came: domain " << virDomainGetName(domain) << std::endl;
-    static_cast<Demo*>(opaque)->end();
+    static_cast<Demo *>(opaque)->end();
     return 0;
   }
   void end() {
@@ -87,7 +87,7 @@ class Demo {
     adapter_.drain([this] { adapter_.detach([] {}); });
   }
 
-  virt_uv::Adapter& adapter_;
+  virt_uv::Adapter &adapter_;
   std::unique_ptr<virConnect, Close> connection_;
   int callback_ = -1;
 };
@@ -95,15 +95,15 @@ class Demo {
 }  // namespace
 
 int main() try {
-  static TracingImpl& tracing = *new TracingImpl;  // libvirt keeps it until the process ends
+  static TracingImpl &tracing = *new TracingImpl;  // libvirt keeps it until the process ends
   virt_uv::register_impl(tracing);                 // before anything is attached or connected
 
-  uv_loop_t* loop = uv_default_loop();
+  uv_loop_t *loop = uv_default_loop();
   virt_uv::Adapter adapter(loop);
   const Demo demo(adapter);
   uv_run(loop, UV_RUN_DEFAULT);
   return uv_loop_close(loop) == 0 ? 0 : 1;
-} catch (const std::exception& error) {
+} catch (const std::exception &error) {
   std::cerr << error.what() << '\n';
   return 1;
 }

@@ -31,15 +31,15 @@ class UvEventImpl final : public EventImpl {
  public:
   /* Always the same object, never destroyed, as libvirt may call it until the process ends. (A shared library that
    * hides its symbols has one of its own, which stands for the same: it holds nothing.) Any thread. */
-  static UvEventImpl& instance() {
-    static UvEventImpl& the_one = *new UvEventImpl;
+  static UvEventImpl &instance() {
+    static UvEventImpl &the_one = *new UvEventImpl;
     return the_one;
   }
 
   /* As virt_uv_attach(), which says the threads and errors too: makes `loop` (null: uv_default_loop()) the one that
    * events come in. Where no event loop is registered with libvirt yet, this one then is. The loop stays the caller's.
    */
-  void attach(uv_loop_t* loop, const virt_uv_options* options, std::error_code& error) noexcept {
+  void attach(uv_loop_t *loop, const virt_uv_options *options, std::error_code &error) noexcept {
     const std::lock_guard<std::mutex> lock(detail::Registration::mutex);
     const int result = virt_uv_attach(loop, options);
     if (result == 0 && detail::Registration::impl == nullptr) detail::Registration::implied = this;
@@ -47,7 +47,7 @@ class UvEventImpl final : public EventImpl {
   }
 
   /* The same, and throws std::system_error of those errors. */
-  void attach(uv_loop_t* loop, const virt_uv_options* options = nullptr) {
+  void attach(uv_loop_t *loop, const virt_uv_options *options = nullptr) {
     std::error_code error;
     attach(loop, options, error);
     if (error) throw std::system_error(error, "virt_uv_attach");
@@ -55,7 +55,7 @@ class UvEventImpl final : public EventImpl {
 
   /* As virt_uv_detach(), which says the threads and errors too: gives the loop back, which must turn until that is
    * done. */
-  void detach(std::error_code& error) noexcept { error = make_uv_error(virt_uv_detach(nullptr, nullptr)); }
+  void detach(std::error_code &error) noexcept { error = make_uv_error(virt_uv_detach(nullptr, nullptr)); }
 
   /* The same, and throws std::system_error of those errors. */
   void detach() {
@@ -65,12 +65,12 @@ class UvEventImpl final : public EventImpl {
   }
 
   /* Each is its namesake of the C API, which states threads, ownership and errors. */
-  int add_handle(int fd, int events, virEventHandleCallback cb, void* opaque, virFreeCallback ff) override {
+  int add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) override {
     return virt_uv_add_handle(fd, events, cb, opaque, ff);
   }
   void update_handle(int watch, int events) override { virt_uv_update_handle(watch, events); }
   int remove_handle(int watch) override { return virt_uv_remove_handle(watch); }
-  int add_timeout(int frequency, virEventTimeoutCallback cb, void* opaque, virFreeCallback ff) override {
+  int add_timeout(int frequency, virEventTimeoutCallback cb, void *opaque, virFreeCallback ff) override {
     return virt_uv_add_timeout(frequency, cb, opaque, ff);
   }
   void update_timeout(int timer, int frequency) override { virt_uv_update_timeout(timer, frequency); }
@@ -83,16 +83,16 @@ class UvEventImpl final : public EventImpl {
 namespace detail {
 
 template <typename Closure>
-void call_and_destroy(void* opaque) noexcept {
-  const std::unique_ptr<Closure> closure(static_cast<Closure*>(opaque));
+void call_and_destroy(void *opaque) noexcept {
+  const std::unique_ptr<Closure> closure(static_cast<Closure *>(opaque));
   guarded([&] { (*closure)(); });
 }
 
 /* Hands `fn` to virt_uv_detach or virt_uv_drain. Where it fails, `fn` is destroyed at once. */
 template <typename Fn>
-std::error_code call_later(int (*later)(virt_uv_cb, void*), Fn&& fn) {
+std::error_code call_later(int (*later)(virt_uv_cb, void *), Fn &&fn) {
   using Closure = std::decay_t<Fn>;
-  static_assert(std::is_invocable_v<Closure&>, "call it as fn()");
+  static_assert(std::is_invocable_v<Closure &>, "call it as fn()");
   auto closure = to_heap(std::forward<Fn>(fn));
   const int result = later(call_and_destroy<Closure>, closure.get());
   if (result == 0) closure.release();
@@ -111,19 +111,19 @@ class Adapter {
   Adapter() = default;
 
   /* As UvEventImpl::attach; throws std::system_error of its errors. */
-  explicit Adapter(uv_loop_t* loop, const virt_uv_options* options = nullptr) {
+  explicit Adapter(uv_loop_t *loop, const virt_uv_options *options = nullptr) {
     UvEventImpl::instance().attach(loop, options);
     attached_ = true;
   }
 
   /* The same, and sets `error` in place of throwing; then it is attached to nothing. */
-  Adapter(uv_loop_t* loop, const virt_uv_options* options, std::error_code& error) {
+  Adapter(uv_loop_t *loop, const virt_uv_options *options, std::error_code &error) {
     UvEventImpl::instance().attach(loop, options, error);
     attached_ = !error;
   }
 
-  Adapter(Adapter&& other) noexcept : attached_(std::exchange(other.attached_, false)) {}
-  Adapter& operator=(Adapter&& other) noexcept {
+  Adapter(Adapter &&other) noexcept : attached_(std::exchange(other.attached_, false)) {}
+  Adapter &operator=(Adapter &&other) noexcept {
     if (this != &other) {
       give_up();
       attached_ = std::exchange(other.attached_, false);
@@ -138,21 +138,21 @@ class Adapter {
   explicit operator bool() const noexcept { return attached_; }
 
   /* The loop, or null: attached to nothing, or the host has closed our handles. */
-  uv_loop_t* loop() const noexcept { return attached_ ? virt_uv_loop() : nullptr; }
+  uv_loop_t *loop() const noexcept { return attached_ ? virt_uv_loop() : nullptr; }
 
   /* Detaches now, and calls `done()` in the loop once no handle of ours is left on it; `done` is destroyed after that
    * call, or at once on an error. Whatever the result, this object is attached to nothing then. Errors are those of
    * virt_uv_detach(): UV_ENOTCONN, UV_EALREADY, UV_ECONNABORTED, UV_EPERM; and UV_EINVAL is thrown for an empty
    * std::function or null pointer. */
   template <typename Fn>
-  void detach(Fn&& done, std::error_code& error) {
+  void detach(Fn &&done, std::error_code &error) {
     error = attached_ ? detail::call_later(virt_uv_detach, std::forward<Fn>(done)) : make_uv_error(UV_ENOTCONN);
     attached_ = false;
   }
 
   /* The same, and throws std::system_error of those errors. */
   template <typename Fn>
-  void detach(Fn&& done) {
+  void detach(Fn &&done) {
     std::error_code error;
     detach(std::forward<Fn>(done), error);
     if (error) throw std::system_error(error, "virt_uv_detach");
@@ -162,13 +162,13 @@ class Adapter {
    * virt_uv_drain() does, which says more; `idle` is destroyed after that call, or at once on an error. Errors:
    * UV_ENOTCONN, UV_ENOMEM, UV_EPERM; and UV_EINVAL is thrown as in detach. */
   template <typename Fn>
-  void drain(Fn&& idle, std::error_code& error) {
+  void drain(Fn &&idle, std::error_code &error) {
     error = attached_ ? detail::call_later(virt_uv_drain, std::forward<Fn>(idle)) : make_uv_error(UV_ENOTCONN);
   }
 
   /* The same, and throws std::system_error of those errors. */
   template <typename Fn>
-  void drain(Fn&& idle) {
+  void drain(Fn &&idle) {
     std::error_code error;
     drain(std::forward<Fn>(idle), error);
     if (error) throw std::system_error(error, "virt_uv_drain");

@@ -34,28 +34,28 @@ namespace detail {
 
 /* A closure on the heap, on its way to be an opaque. */
 template <typename Fn>
-std::unique_ptr<std::decay_t<Fn>> to_heap(Fn&& fn) {
+std::unique_ptr<std::decay_t<Fn>> to_heap(Fn &&fn) {
   using Closure = std::decay_t<Fn>;
   static_assert(std::is_nothrow_destructible_v<Closure>,
                 "the closure is destroyed below libvirt's C: it must not throw");
-  if constexpr (std::is_assignable_v<Closure&, std::nullptr_t>)
+  if constexpr (std::is_assignable_v<Closure &, std::nullptr_t>)
     if (!fn) throw_uv_error(UV_EINVAL, "the closure is empty: pass one that can be called");
   return std::make_unique<Closure>(std::forward<Fn>(fn));
 }
 
 template <typename Closure>
-void destroy(void* opaque) noexcept {
-  delete static_cast<Closure*>(opaque);
+void destroy(void *opaque) noexcept {
+  delete static_cast<Closure *>(opaque);
 }
 
 template <typename Closure>
-void call_for_handle(int watch, int fd, int events, void* opaque) noexcept {
-  guarded([&] { (*static_cast<Closure*>(opaque))(watch, fd, static_cast<handle_event>(events)); });
+void call_for_handle(int watch, int fd, int events, void *opaque) noexcept {
+  guarded([&] { (*static_cast<Closure *>(opaque))(watch, fd, static_cast<handle_event>(events)); });
 }
 
 template <typename Closure>
-void call_for_timeout(int timer, void* opaque) noexcept {
-  guarded([&] { (*static_cast<Closure*>(opaque))(timer); });
+void call_for_timeout(int timer, void *opaque) noexcept {
+  guarded([&] { (*static_cast<Closure *>(opaque))(timer); });
 }
 
 }  // namespace detail
@@ -69,9 +69,9 @@ void call_for_timeout(int timer, void* opaque) noexcept {
  *   UV_EIO     the event loop refused it, or none is registered;
  * and what moving `fn` throws. */
 template <typename Fn>
-int add_handle(int fd, handle_event events, Fn&& fn) {
+int add_handle(int fd, handle_event events, Fn &&fn) {
   using Closure = std::decay_t<Fn>;
-  static_assert(std::is_invocable_v<Closure&, int, int, handle_event>,
+  static_assert(std::is_invocable_v<Closure &, int, int, handle_event>,
                 "call it as fn(int watch, int fd, handle_event events)");
   auto closure = detail::to_heap(std::forward<Fn>(fn));
   const int watch = virEventAddHandle(fd, static_cast<int>(events), detail::call_for_handle<Closure>, closure.get(),
@@ -97,9 +97,9 @@ inline int remove_handle(int watch) { return virEventRemoveHandle(watch); }
  *   UV_EIO     the event loop refused it, or none is registered;
  * and what moving `fn` throws. */
 template <typename Fn>
-int add_timeout(int frequency, Fn&& fn) {
+int add_timeout(int frequency, Fn &&fn) {
   using Closure = std::decay_t<Fn>;
-  static_assert(std::is_invocable_v<Closure&, int>, "call it as fn(int timer)");
+  static_assert(std::is_invocable_v<Closure &, int>, "call it as fn(int timer)");
   auto closure = detail::to_heap(std::forward<Fn>(fn));
   const int timer =
       virEventAddTimeout(frequency, detail::call_for_timeout<Closure>, closure.get(), detail::destroy<Closure>);
@@ -122,8 +122,8 @@ template <typename Wanted, void (*update_id)(int, Wanted), int (*remove_id)(int)
 class Owned {
  public:
   Owned() = default;
-  Owned(Owned&& other) noexcept : id_(other.release()) {}
-  Owned& operator=(Owned&& other) noexcept {
+  Owned(Owned &&other) noexcept : id_(other.release()) {}
+  Owned &operator=(Owned &&other) noexcept {
     if (this != &other) reset(other.release());
     return *this;
   }
@@ -168,7 +168,7 @@ class Watch : public detail::Owned<handle_event, update_handle, remove_handle> {
 
   /* As add_handle, also in what it throws. */
   template <typename Fn>
-  Watch(int fd, handle_event events, Fn&& fn) : Owned(add_handle(fd, events, std::forward<Fn>(fn))) {}
+  Watch(int fd, handle_event events, Fn &&fn) : Owned(add_handle(fd, events, std::forward<Fn>(fn))) {}
 };
 
 /* Owns a timeout, as Watch does a watch. */
@@ -178,7 +178,7 @@ class Timeout : public detail::Owned<int, update_timeout, remove_timeout> {
 
   /* As add_timeout, also in what it throws. */
   template <typename Fn>
-  Timeout(int frequency, Fn&& fn) : Owned(add_timeout(frequency, std::forward<Fn>(fn))) {}
+  Timeout(int frequency, Fn &&fn) : Owned(add_timeout(frequency, std::forward<Fn>(fn))) {}
 };
 
 }  // namespace virt_uv

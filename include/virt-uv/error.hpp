@@ -20,7 +20,7 @@ namespace detail {
 
 class UvCategory final : public std::error_category {
  public:
-  const char* name() const noexcept override { return "libuv"; }
+  const char *name() const noexcept override { return "libuv"; }
 
   std::string message(int code) const override {
     char text[256];
@@ -37,7 +37,7 @@ class UvCategory final : public std::error_category {
 }  // namespace detail
 
 /* The category of libuv's codes: one object for the process. Any thread. */
-inline const std::error_category& uv_category() noexcept {
+inline const std::error_category &uv_category() noexcept {
   static const detail::UvCategory category;
   return category;
 }
@@ -47,7 +47,7 @@ inline std::error_code make_uv_error(int code) noexcept { return {code, uv_categ
 
 namespace detail {
 
-[[noreturn]] inline void throw_uv_error(int code, const char* advice) {
+[[noreturn]] inline void throw_uv_error(int code, const char *advice) {
   throw std::system_error(make_uv_error(code), advice);
 }
 

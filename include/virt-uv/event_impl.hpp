@@ -24,10 +24,10 @@ namespace detail {
 
 /* Runs `call`; an exception that it lets out is logged and counted, and ends here: the caller's caller is C. */
 template <typename Call>
-void guarded(Call&& call) noexcept {
+void guarded(Call &&call) noexcept {
   try {
     call();
-  } catch (const std::exception& error) {
+  } catch (const std::exception &error) {
     virt_uv_report_exception(error.what());
   } catch (...) {
     virt_uv_report_exception(nullptr);
@@ -53,7 +53,7 @@ class EventImpl {
   /* Calls `cb` in the loop whenever `fd` is ready for `events`: virEventHandleType bits, which are level-triggered. For
    * any mask but 0, which is silent, ERROR and HANGUP are always delivered. Returns an id of at least 1; or -1, and
    * then `ff` is never called. */
-  virtual int add_handle(int fd, int events, virEventHandleCallback cb, void* opaque, virFreeCallback ff) = 0;
+  virtual int add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) = 0;
 
   /* Replaces the mask. An id that is not registered is silently ignored. */
   virtual void update_handle(int watch, int events) = 0;
@@ -64,7 +64,7 @@ class EventImpl {
 
   /* Calls `cb` in the loop every `frequency` milliseconds; 0: in every iteration; negative: not until it is updated.
    * Returns an id of at least 1 (numbered apart from watches); or -1, and then `ff` is never called. */
-  virtual int add_timeout(int frequency, virEventTimeoutCallback cb, void* opaque, virFreeCallback ff) = 0;
+  virtual int add_timeout(int frequency, virEventTimeoutCallback cb, void *opaque, virFreeCallback ff) = 0;
 
   /* Replaces the frequency and restarts the countdown, also where it stays the same. An id that is not registered is
    * silently ignored. */
@@ -77,25 +77,25 @@ class EventImpl {
    * lets out is logged and counted, and the loop goes on. */
 
   /* Calls `cb`; nothing where it is null. A null `opaque` is the business of `cb`. */
-  static void run_handle_callback(int watch, int fd, int events, virEventHandleCallback cb, void* opaque) noexcept {
+  static void run_handle_callback(int watch, int fd, int events, virEventHandleCallback cb, void *opaque) noexcept {
     if (cb != nullptr) detail::guarded([&] { cb(watch, fd, events, opaque); });
   }
 
   /* Calls `cb`; nothing where it is null. A null `opaque` is the business of `cb`. */
-  static void run_timeout_callback(int timer, virEventTimeoutCallback cb, void* opaque) noexcept {
+  static void run_timeout_callback(int timer, virEventTimeoutCallback cb, void *opaque) noexcept {
     if (cb != nullptr) detail::guarded([&] { cb(timer, opaque); });
   }
 
   /* Calls `ff`; nothing where it or `opaque` is null. Call it once for each removal, on a clean stack: from within no
    * callback. */
-  static void free_callback_opaque(virFreeCallback ff, void* opaque) noexcept {
+  static void free_callback_opaque(virFreeCallback ff, void *opaque) noexcept {
     if (ff != nullptr && opaque != nullptr) detail::guarded([&] { ff(opaque); });
   }
 
  protected:
   EventImpl() = default;
-  EventImpl(const EventImpl&) = delete;
-  EventImpl& operator=(const EventImpl&) = delete;
+  EventImpl(const EventImpl &) = delete;
+  EventImpl &operator=(const EventImpl &) = delete;
 };
 
 namespace detail {
@@ -106,11 +106,11 @@ struct Registration {
   /* One thread registers at a time; the functions that libvirt calls read `impl` without it. */
   static inline std::mutex mutex;
   /* Registered by name. */
-  static inline std::atomic<EventImpl*> impl{nullptr};
+  static inline std::atomic<EventImpl *> impl{nullptr};
   /* An implementation that an attach has proved to be registered, and that nobody has registered by name yet. */
-  static inline EventImpl* implied = nullptr;
+  static inline EventImpl *implied = nullptr;
 
-  static int add_handle(int fd, int events, virEventHandleCallback cb, void* opaque, virFreeCallback ff) noexcept {
+  static int add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) noexcept {
     int watch = -1;
     guarded([&] { watch = impl.load()->add_handle(fd, events, cb, opaque, ff); });
     return watch;
@@ -126,8 +126,8 @@ struct Registration {
     return result;
   }
 
-  static int add_timeout(int frequency, virEventTimeoutCallback cb, void* opaque, virFreeCallback ff) noexcept {
-    if (cb == &arrived) *static_cast<bool*>(opaque) = true;
+  static int add_timeout(int frequency, virEventTimeoutCallback cb, void *opaque, virFreeCallback ff) noexcept {
+    if (cb == &arrived) *static_cast<bool *>(opaque) = true;
     int timer = -1;
     guarded([&] { timer = impl.load()->add_timeout(frequency, cb, opaque, ff); });
     return timer;
@@ -144,7 +144,7 @@ struct Registration {
   }
 
   /* The probe's callback; its timeout is disabled and soon removed, so it serves as a mark only. */
-  static void arrived(int, void*) {}
+  static void arrived(int, void *) {}
 
   struct Probe {
     bool taken;   /* some loop is registered and gave the timeout an id */
@@ -163,7 +163,7 @@ struct Registration {
   static bool occupied() noexcept { return impl != nullptr || probe().taken; }
 
   /* With `mutex` held. Returns 0, UV_EBUSY, or UV_EIO where libvirt could not be initialised. */
-  static int claim(EventImpl& wanted) noexcept {
+  static int claim(EventImpl &wanted) noexcept {
     if (virInitialize() < 0) return UV_EIO;
     if (occupied()) return UV_EBUSY;
     impl = &wanted;
@@ -192,7 +192,7 @@ inline void throw_unless_registered(int error) {
  * Throws std::system_error of
  *   UV_EBUSY  an event loop is registered already, be it by C code or by register_default();
  *   UV_EIO    libvirt could not be initialised. */
-inline void register_impl(EventImpl& impl) {
+inline void register_impl(EventImpl &impl) {
   using detail::Registration;
   const std::lock_guard<std::mutex> lock(Registration::mutex);
   if (Registration::implied == &impl)

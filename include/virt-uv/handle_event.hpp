@@ -25,8 +25,8 @@ constexpr handle_event operator&(handle_event a, handle_event b) noexcept {
   return static_cast<handle_event>(static_cast<int>(a) & static_cast<int>(b));
 }
 
-constexpr handle_event& operator|=(handle_event& a, handle_event b) noexcept { return a = a | b; }
-constexpr handle_event& operator&=(handle_event& a, handle_event b) noexcept { return a = a & b; }
+constexpr handle_event &operator|=(handle_event &a, handle_event b) noexcept { return a = a | b; }
+constexpr handle_event &operator&=(handle_event &a, handle_event b) noexcept { return a = a & b; }
 
 /* The other ones of the four. */
 constexpr handle_event operator~(handle_event a) noexcept {

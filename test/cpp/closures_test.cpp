@@ -21,13 +21,13 @@ namespace {
 /* A loop with the adapter on it. In the end it is drained, so that nothing passes from one test to the next. */
 class Attached {
  public:
-  explicit Attached(const virt_uv_options* options = nullptr) : adapter_(loop_.get(), options) {}
+  explicit Attached(const virt_uv_options *options = nullptr) : adapter_(loop_.get(), options) {}
   ~Attached() {
     bool idle = false;
     adapter_.drain([&idle] { idle = true; });
     loop_.run_until([&idle] { return idle; });
   }
-  void run_until(const std::function<bool()>& done) { loop_.run_until(done); }
+  void run_until(const std::function<bool()> &done) { loop_.run_until(done); }
 
   /* Two iterations: whatever was due has happened. */
   void settle() { loop_.turn(2); }
@@ -195,7 +195,7 @@ TEST_CASE("a closure removed by another's in the same iteration is not called") 
   Signal first, second;
   int calls = 0;
   Watch a, b;
-  const auto call_one = [&](Watch& other) {
+  const auto call_one = [&](Watch &other) {
     return [&](int, int, handle_event) {
       ++calls;
       other.remove();
@@ -215,12 +215,12 @@ TEST_CASE("a closure removed by another thread is destroyed on the loop's thread
   Attached attached;
   std::thread::id destroyed_on;
   struct NotesThread {
-    explicit NotesThread(std::thread::id& where) : where(&where) {}
-    NotesThread(NotesThread&& other) noexcept : where(std::exchange(other.where, nullptr)) {}
+    explicit NotesThread(std::thread::id &where) : where(&where) {}
+    NotesThread(NotesThread &&other) noexcept : where(std::exchange(other.where, nullptr)) {}
     ~NotesThread() {
       if (where != nullptr) *where = std::this_thread::get_id();
     }
-    std::thread::id* where;
+    std::thread::id *where;
   };
   Timeout timeout(1, [notes = NotesThread(destroyed_on)](int) {});
   std::thread other([&timeout] { timeout.remove(); });

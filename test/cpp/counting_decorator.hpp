@@ -9,7 +9,7 @@
 
 class CountingDecorator final : public virt_uv::EventImpl {
  public:
-  explicit CountingDecorator(virt_uv::EventImpl& inner) : inner_(inner) {}
+  explicit CountingDecorator(virt_uv::EventImpl &inner) : inner_(inner) {}
 
   /* Calls of each of the six; libvirt makes them from any thread. */
   struct {
@@ -17,7 +17,7 @@ class CountingDecorator final : public virt_uv::EventImpl {
     std::atomic<int> add_timeout{0}, update_timeout{0}, remove_timeout{0};
   } calls;
 
-  int add_handle(int fd, int events, virEventHandleCallback cb, void* opaque, virFreeCallback ff) override {
+  int add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) override {
     ++calls.add_handle;
     return inner_.add_handle(fd, events, cb, opaque, ff);
   }
@@ -29,7 +29,7 @@ class CountingDecorator final : public virt_uv::EventImpl {
     ++calls.remove_handle;
     return inner_.remove_handle(watch);
   }
-  int add_timeout(int frequency, virEventTimeoutCallback cb, void* opaque, virFreeCallback ff) override {
+  int add_timeout(int frequency, virEventTimeoutCallback cb, void *opaque, virFreeCallback ff) override {
     ++calls.add_timeout;
     return inner_.add_timeout(frequency, cb, opaque, ff);
   }
@@ -43,5 +43,5 @@ class CountingDecorator final : public virt_uv::EventImpl {
   }
 
  private:
-  virt_uv::EventImpl& inner_;
+  virt_uv::EventImpl &inner_;
 };

@@ -57,17 +57,17 @@ struct Seen {
   int id = 0, fd = 0, events = 0, calls = 0;
 };
 
-void see_handle(int watch, int fd, int events, void* opaque) {
-  auto* seen = static_cast<Seen*>(opaque);
+void see_handle(int watch, int fd, int events, void *opaque) {
+  auto *seen = static_cast<Seen *>(opaque);
   *seen = {watch, fd, events, seen->calls + 1};
 }
 
-void see_timeout(int timer, void* opaque) {
-  auto* seen = static_cast<Seen*>(opaque);
+void see_timeout(int timer, void *opaque) {
+  auto *seen = static_cast<Seen *>(opaque);
   *seen = {timer, 0, 0, seen->calls + 1};
 }
 
-void see_free(void* opaque) { ++static_cast<Seen*>(opaque)->calls; }
+void see_free(void *opaque) { ++static_cast<Seen *>(opaque)->calls; }
 
 int calls_without_opaque = 0;
 
@@ -98,11 +98,11 @@ TEST_CASE("the helpers do nothing where the callback is null") {
 TEST_CASE("a callback registered without an opaque is called and a free without one is not") {
   calls_without_opaque = 0;
   EventImpl::run_handle_callback(
-      1, 1, 1, [](int, int, int, void*) { ++calls_without_opaque; }, nullptr);
+      1, 1, 1, [](int, int, int, void *) { ++calls_without_opaque; }, nullptr);
   EventImpl::run_timeout_callback(
-      1, [](int, void*) { ++calls_without_opaque; }, nullptr);
+      1, [](int, void *) { ++calls_without_opaque; }, nullptr);
   CHECK(calls_without_opaque == 2);
-  EventImpl::free_callback_opaque([](void*) { ++calls_without_opaque; }, nullptr);
+  EventImpl::free_callback_opaque([](void *) { ++calls_without_opaque; }, nullptr);
   CHECK(calls_without_opaque == 2);
 }
 
@@ -110,9 +110,9 @@ TEST_CASE("an exception out of a callback goes no further than the helper and is
   const uint64_t before = stats().exceptions;
   Seen seen;
   EventImpl::run_handle_callback(
-      1, 1, 1, [](int, int, int, void*) { throw std::runtime_error("handle"); }, &seen);
+      1, 1, 1, [](int, int, int, void *) { throw std::runtime_error("handle"); }, &seen);
   EventImpl::run_timeout_callback(
-      1, [](int, void*) { throw 42; }, &seen);
-  EventImpl::free_callback_opaque([](void*) { throw std::runtime_error("free"); }, &seen);
+      1, [](int, void *) { throw 42; }, &seen);
+  EventImpl::free_callback_opaque([](void *) { throw std::runtime_error("free"); }, &seen);
   CHECK(stats().exceptions == before + 3);
 }

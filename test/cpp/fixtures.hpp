@@ -17,7 +17,7 @@ class UvLoop : public Loop {
   ~UvLoop() { uv_run(get(), UV_RUN_DEFAULT); }
 
   template <typename Done>
-  void run_until(Done&& done) {
+  void run_until(Done &&done) {
     REQUIRE(turn_until(std::forward<Done>(done)));
   }
 };
@@ -25,23 +25,23 @@ class UvLoop : public Loop {
 /* Captured by a closure, it counts that closure's destructions. Move-only, and so is the closure. */
 class CountsDestruction {
  public:
-  explicit CountsDestruction(int& count) : count_(&count) {}
-  CountsDestruction(CountsDestruction&& other) noexcept : count_(std::exchange(other.count_, nullptr)) {}
-  CountsDestruction& operator=(CountsDestruction&&) = delete;
+  explicit CountsDestruction(int &count) : count_(&count) {}
+  CountsDestruction(CountsDestruction &&other) noexcept : count_(std::exchange(other.count_, nullptr)) {}
+  CountsDestruction &operator=(CountsDestruction &&) = delete;
   ~CountsDestruction() {
     if (count_ != nullptr) ++*count_;
   }
 
  private:
-  int* count_;
+  int *count_;
 };
 
 /* The code that `call` throws as std::system_error; fails the test when it throws nothing. */
 template <typename Call>
-std::error_code error_of(Call&& call) {
+std::error_code error_of(Call &&call) {
   try {
     call();
-  } catch (const std::system_error& error) {
+  } catch (const std::system_error &error) {
     return error.code();
   }
   FAIL("nothing was thrown");

@@ -27,10 +27,10 @@ class PollEventImpl final : public virt_uv::EventImpl {
   PollEventImpl() : wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
   ~PollEventImpl() override { close(wake_fd_); }
 
-  int add_handle(int fd, int events, virEventHandleCallback cb, void* opaque, virFreeCallback ff) override {
+  int add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) override {
     return cb == nullptr ? -1 : add(watches_, {events, fd, {}, cb, nullptr, opaque, ff});
   }
-  int add_timeout(int frequency, virEventTimeoutCallback cb, void* opaque, virFreeCallback ff) override {
+  int add_timeout(int frequency, virEventTimeoutCallback cb, void *opaque, virFreeCallback ff) override {
     return cb == nullptr ? -1 : add(timers_, {frequency, -1, due_after(frequency), nullptr, cb, opaque, ff});
   }
   void update_handle(int watch, int events) override { update(watches_, watch, events); }
@@ -64,7 +64,7 @@ class PollEventImpl final : public virt_uv::EventImpl {
     Clock::time_point due; /* a timeout's */
     virEventHandleCallback on_ready;
     virEventTimeoutCallback on_due;
-    void* opaque;
+    void *opaque;
     virFreeCallback ff;
   };
   struct Table {
@@ -73,18 +73,18 @@ class PollEventImpl final : public virt_uv::EventImpl {
   };
   static int translate(int bits, int Event::*from, int Event::*to) {
     int translated = 0;
-    for (const Event& event : kEvents) translated |= bits & event.*from ? event.*to : 0;
+    for (const Event &event : kEvents) translated |= bits & event.*from ? event.*to : 0;
     return translated;
   }
   static Clock::time_point due_after(int frequency) { return Clock::now() + std::chrono::milliseconds(frequency); }
-  int add(Table& table, const Entry& entry) {
+  int add(Table &table, const Entry &entry) {
     const std::lock_guard<std::mutex> lock(mutex_);
     table.live.emplace(++table.last_id, entry);
     if (waiting_) eventfd_write(wake_fd_, 1);
     return table.last_id;
   }
   template <typename Use>
-  int with(Table& table, int id, Use&& use) {
+  int with(Table &table, int id, Use &&use) {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto found = table.live.find(id);
     if (found == table.live.end()) return -1;
@@ -92,24 +92,24 @@ class PollEventImpl final : public virt_uv::EventImpl {
     if (waiting_) eventfd_write(wake_fd_, 1);
     return 0;
   }
-  void update(Table& table, int id, int wanted) {
-    with(table, id, [&](Entry& entry) { entry.wanted = wanted, entry.due = due_after(wanted); });
+  void update(Table &table, int id, int wanted) {
+    with(table, id, [&](Entry &entry) { entry.wanted = wanted, entry.due = due_after(wanted); });
   }
-  int remove(Table& table, int id) {
-    return with(table, id, [&](Entry& entry) {
+  int remove(Table &table, int id) {
+    return with(table, id, [&](Entry &entry) {
       removed_.emplace_back(entry.ff, entry.opaque);
       table.live.erase(id);
     });
   }
-  int prepare(std::vector<pollfd>& fds, std::vector<int>& watches, std::vector<int>& timers, int limit_ms) {
+  int prepare(std::vector<pollfd> &fds, std::vector<int> &watches, std::vector<int> &timers, int limit_ms) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    for (const auto& [id, watch] : watches_.live) {
+    for (const auto &[id, watch] : watches_.live) {
       if (watch.wanted == 0) continue;
       watches.push_back(id);
       fds.push_back({watch.fd, static_cast<short>(translate(watch.wanted, &Event::second, &Event::first)), 0});
     }
     Clock::time_point until = due_after(removed_.empty() ? limit_ms : 0);
-    for (const auto& [id, timer] : timers_.live) {
+    for (const auto &[id, timer] : timers_.live) {
       if (timer.wanted < 0) continue;
       timers.push_back(id);
       until = std::min(until, timer.due);
@@ -119,7 +119,7 @@ class PollEventImpl final : public virt_uv::EventImpl {
   }
   void fire(int id, Clock::time_point now) {
     Entry timer{};
-    with(timers_, id, [&](Entry& entry) {
+    with(timers_, id, [&](Entry &entry) {
       if (entry.wanted < 0 || entry.due > now) return;
       entry.due = now + std::chrono::milliseconds(entry.wanted);
       timer = entry;
@@ -129,7 +129,7 @@ class PollEventImpl final : public virt_uv::EventImpl {
   void dispatch(int id, int revents) {
     Entry watch{};
     if (revents & POLLNVAL) update_handle(id, 0); /* not open: as silent as libvirt's loop, which spins on it, though */
-    with(watches_, id, [&](Entry& entry) { watch = entry; });
+    with(watches_, id, [&](Entry &entry) { watch = entry; });
     const int wanted = watch.wanted == 0 ? 0 : watch.wanted | VIR_EVENT_HANDLE_ERROR | VIR_EVENT_HANDLE_HANGUP;
     const int ready = translate(revents, &Event::first, &Event::second) & wanted;
     if (ready != 0) run_handle_callback(id, watch.fd, ready, watch.on_ready, watch.opaque);
@@ -138,11 +138,11 @@ class PollEventImpl final : public virt_uv::EventImpl {
     std::unique_lock<std::mutex> lock(mutex_);
     const auto removed = std::exchange(removed_, {});
     lock.unlock();
-    for (const auto& [ff, opaque] : removed) free_callback_opaque(ff, opaque);
+    for (const auto &[ff, opaque] : removed) free_callback_opaque(ff, opaque);
   }
   const int wake_fd_;
   std::mutex mutex_;
   Table watches_, timers_;
-  std::vector<std::pair<virFreeCallback, void*>> removed_;
+  std::vector<std::pair<virFreeCallback, void *>> removed_;
   std::atomic<bool> waiting_{false}; /* or about to: a change has to end it */
 };

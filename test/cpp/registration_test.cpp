@@ -27,10 +27,10 @@ namespace {
 class RefusingImpl final : public virt_uv::EventImpl {
  public:
   explicit RefusingImpl(bool throws) : throws_(throws) {}
-  int add_handle(int, int, virEventHandleCallback, void*, virFreeCallback) override { return refuse(); }
+  int add_handle(int, int, virEventHandleCallback, void *, virFreeCallback) override { return refuse(); }
   void update_handle(int, int) override { refuse(); }
   int remove_handle(int) override { return refuse(); }
-  int add_timeout(int, virEventTimeoutCallback, void*, virFreeCallback) override { return refuse(); }
+  int add_timeout(int, virEventTimeoutCallback, void *, virFreeCallback) override { return refuse(); }
   void update_timeout(int, int) override { refuse(); }
   int remove_timeout(int) override { return refuse(); }
 
@@ -43,15 +43,15 @@ class RefusingImpl final : public virt_uv::EventImpl {
 };
 
 /* A loop that C code registers, which takes all and does nothing. */
-int c_add_handle(int, int, virEventHandleCallback, void*, virFreeCallback) { return 1; }
-int c_add_timeout(int, virEventTimeoutCallback, void*, virFreeCallback) { return 1; }
+int c_add_handle(int, int, virEventHandleCallback, void *, virFreeCallback) { return 1; }
+int c_add_timeout(int, virEventTimeoutCallback, void *, virFreeCallback) { return 1; }
 void c_update(int, int) {}
 int c_remove(int) { return 0; }
 void register_c_functions() {
   virEventRegisterImpl(c_add_handle, c_update, c_remove, c_add_timeout, c_update, c_remove);
 }
 
-void nothing(int, void*) {}
+void nothing(int, void *) {}
 
 }  // namespace
 
@@ -65,7 +65,7 @@ TEST_CASE("libvirt's calls arrive at the registered implementation") {
   Signal signal;
 
   const int watch = virEventAddHandle(
-      signal.get(), 0, [](int, int, int, void*) {}, nullptr, nullptr);
+      signal.get(), 0, [](int, int, int, void *) {}, nullptr, nullptr);
   virEventUpdateHandle(watch, VIR_EVENT_HANDLE_READABLE);
   CHECK(virEventRemoveHandle(watch) == 0);
   const int timer = virEventAddTimeout(-1, nothing, nullptr, nullptr);
@@ -148,8 +148,8 @@ TEST_CASE("a registered implementation that refuses everything still holds its p
 TEST_CASE("a registration is refused where C code registered functions that refuse everything") {
   if (!in_own_process()) return;
   REQUIRE(virInitialize() == 0);
-  virEventRegisterImpl([](int, int, virEventHandleCallback, void*, virFreeCallback) { return -1; }, c_update, c_remove,
-                       [](int, virEventTimeoutCallback, void*, virFreeCallback) { return -1; }, c_update, c_remove);
+  virEventRegisterImpl([](int, int, virEventHandleCallback, void *, virFreeCallback) { return -1; }, c_update, c_remove,
+                       [](int, virEventTimeoutCallback, void *, virFreeCallback) { return -1; }, c_update, c_remove);
   PollEventImpl poll;
   CHECK(error_of([&] { register_impl(poll); }) == std::errc::device_or_resource_busy);
   CHECK(error_of([&] { register_impl(poll); }) == std::errc::device_or_resource_busy);
@@ -172,7 +172,7 @@ TEST_CASE("an exception out of an implementation is answered with -1 and counted
   const uint64_t before = stats().exceptions;
   CHECK(virEventAddTimeout(-1, nothing, nullptr, nullptr) == -1);
   CHECK(virEventAddHandle(
-            0, 0, [](int, int, int, void*) {}, nullptr, nullptr) == -1);
+            0, 0, [](int, int, int, void *) {}, nullptr, nullptr) == -1);
   virEventUpdateTimeout(1, 1);
   virEventUpdateHandle(1, 1);
   CHECK(virEventRemoveTimeout(1) == -1);
@@ -285,7 +285,7 @@ TEST_CASE("a decorator of the libuv implementation sees all that a libvirt conne
   const int callback =
       virConnectDomainEventRegisterAny(connection, nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
                                        VIR_DOMAIN_EVENT_CALLBACK(+[](virConnectPtr, virDomainPtr, int, int,
-                                                                     void* count) { ++*static_cast<int*>(count); }),
+                                                                     void *count) { ++*static_cast<int *>(count); }),
                                        &events, nullptr);
   REQUIRE(callback >= 0);
   CHECK(counted.calls.add_timeout == timeouts_before + 1);

@@ -9,9 +9,9 @@
 #include <virt-uv/adapter.hpp>
 
 struct Elsewhere {
-  virt_uv::EventImpl* instance;
-  const std::error_category* category;
-  std::error_code (*register_impl)(virt_uv::EventImpl& impl); /* what it throws, or success */
+  virt_uv::EventImpl *instance;
+  const std::error_category *category;
+  std::error_code (*register_impl)(virt_uv::EventImpl &impl); /* what it throws, or success */
 };
 
 Elsewhere second_unit();

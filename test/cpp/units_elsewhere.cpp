@@ -12,10 +12,10 @@ extern "C" __attribute__((visibility("default"))) Elsewhere ENTRY();
 #define ENTRY second_unit
 #endif
 
-static std::error_code register_here(virt_uv::EventImpl& impl) {
+static std::error_code register_here(virt_uv::EventImpl &impl) {
   try {
     virt_uv::register_impl(impl);
-  } catch (const std::system_error& error) {
+  } catch (const std::system_error &error) {
     return error.code();
   }
   return {};

@@ -17,22 +17,22 @@ namespace {
 
 /* UNITS_MODULE: the module's path, by the build. */
 Elsewhere module() {
-  void* handle = dlopen(UNITS_MODULE, RTLD_NOW | RTLD_LOCAL);
+  void *handle = dlopen(UNITS_MODULE, RTLD_NOW | RTLD_LOCAL);
   INFO((handle == nullptr ? dlerror() : "loaded"));
   REQUIRE(handle != nullptr);
-  auto* entry = reinterpret_cast<ModuleEntry*>(dlsym(handle, "units_module"));
+  auto *entry = reinterpret_cast<ModuleEntry *>(dlsym(handle, "units_module"));
   REQUIRE(entry != nullptr);
   return entry();
 }
 
-void check_that_registrations_exclude_each_other(const Elsewhere& elsewhere) {
+void check_that_registrations_exclude_each_other(const Elsewhere &elsewhere) {
   PollEventImpl poll, other;
   virt_uv::register_impl(poll);
   CHECK(elsewhere.register_impl(other) == std::errc::device_or_resource_busy);
   CHECK(elsewhere.register_impl(*elsewhere.instance) == std::errc::device_or_resource_busy);
 }
 
-void check_that_what_is_registered_there_is_attached_here(const Elsewhere& elsewhere) {
+void check_that_what_is_registered_there_is_attached_here(const Elsewhere &elsewhere) {
   CountingDecorator counted(UvEventImpl::instance());
   REQUIRE_FALSE(elsewhere.register_impl(counted));
   UvLoop loop;
