@@ -4,7 +4,7 @@
 # Builds everything and runs every test, from a bare Debian 12 on, in five parts:
 #
 #     gcc       g++, warnings are errors, run-time checks on: every test that `meson test --list` has
-#     clang     clang++, warnings are errors: everything compiles; the unit tests
+#     clang     clang++, warnings are errors: everything compiles; the suites unit and api
 #     asan      AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
 #     tsan      ThreadSanitizer
 #     valgrind  memcheck on the gcc tree, on little of each
@@ -67,16 +67,16 @@ tools/deps.sh test
 if set_up gcc -Dwerror=true -Dchecks=true -Dnode=enabled && build gcc; then
   tests gcc gcc
   tests valgrind gcc --setup valgrind --timeout-multiplier 30 --no-suite foreign \
-    --suite unit --suite conformance --suite cpp --suite stress --suite fault --suite fuzz
+    --suite unit --suite api --suite conformance --suite cpp --suite stress --suite fault --suite fuzz
 fi
 if CC=clang CXX=clang++ set_up clang -Dwerror=true -Dnode=enabled -Doptimization=0 && build clang; then
-  tests clang clang --suite unit
+  tests clang clang --suite unit --suite api
 fi
 if set_up asan -Db_sanitize=address,undefined -Dnode=disabled -Doptimization=1; then
-  tests asan asan --suite unit --suite conformance --suite cpp --suite stress --suite fault --suite fuzz
+  tests asan asan --suite unit --suite api --suite conformance --suite cpp --suite stress --suite fault --suite fuzz
 fi
 if set_up tsan -Db_sanitize=thread -Dnode=disabled -Doptimization=1; then
-  tests tsan tsan --suite unit --suite stress --suite sanitize
+  tests tsan tsan --suite unit --suite api --suite stress --suite sanitize
 fi
 
 [[ $((passed + failed + skipped)) -gt 0 ]] || echo 'No test ran at all.'

@@ -3,7 +3,7 @@
 // A whole loop on poll(2), registered through the C++ contract: what EventImpl asks for is enough.
 #include <climits>
 
-#include "../cpp/poll_event_impl.hpp"
+#include "poll_event_impl.hpp"
 #include "loop.hpp"
 
 namespace conformance {

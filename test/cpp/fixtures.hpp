@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What several tests of the C++ layer look through, beside the fixtures of test/unit. */
+ * What several tests of the C++ layer look through, beside the fixtures of test/support. */
 #pragma once
 
 #include <system_error>

@@ -62,7 +62,7 @@ class Calls {
         reinterpret_cast<virConnectDomainEventGenericCallback>(reinterpret_cast<void (*)()>(on_lifecycle)), this,
         nullptr);
     must(callback_, "registering for events");
-    for (auto work : {&Calls::ask_for_names, &Calls::ask_for_domains, &Calls::suspend_and_resume, &Calls::open_others})
+    for (auto work : {&Calls::ask_for_version, &Calls::ask_for_domains, &Calls::suspend_and_resume, &Calls::open_others})
       workers_.emplace_back([this, work] {
         (this->*work)();
         if (++ended_ == kWorkers) uv_async_send(&all_done_);
@@ -76,11 +76,11 @@ class Calls {
   static constexpr int kWorkers = 4;
   static constexpr int kCallsForEachOpening = 50;
 
-  void ask_for_names() {
+  /* Not the host's name, for which libvirtd asks the resolver. */
+  void ask_for_version() {
     for (int i = 0; i < calls_; i++) {
-      char *name = virConnectGetHostname(connection_);
-      if (name == nullptr) fail("virConnectGetHostname", virGetLastErrorMessage());
-      std::free(name);
+      unsigned long version;
+      must(virConnectGetLibVersion(connection_, &version), "virConnectGetLibVersion");
     }
   }
 

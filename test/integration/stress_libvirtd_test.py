@@ -3,7 +3,6 @@
 """stress_libvirtd.cpp on a real libvirtd, which is killed, stopped and started beside it."""
 
 import os
-import signal
 import subprocess
 import unittest
 
@@ -47,9 +46,9 @@ class ConnectionsOnSeveralThreads(unittest.TestCase):
         with Libvirtd() as libvirtd, self.drive(libvirtd, "stopped", STOPPED) as program:
             for number in range(STOPPED):
                 program.expect(f"round {number + 1} ready")
-                libvirtd.process.send_signal(signal.SIGSTOP)
+                libvirtd.pause()
                 program.expect(f"round {number + 1} lost")
-                libvirtd.process.send_signal(signal.SIGCONT)
+                libvirtd.resume()
                 self.answer(program)
             self.ended(program, f"{4 * STOPPED} connections lost")
 

@@ -50,7 +50,7 @@ TEST_CASE("attach takes options of a later version while they ask for nothing ne
 
 TEST_CASE("attach refuses an absurd size of the options without reading so far") {
   Loop loop;
-  for (const std::size_t size : {SIZE_MAX, SIZE_MAX / 2, std::size_t{1} << 40})
+  for (const std::size_t size : {SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 4096})
     CHECK(attach_later(loop.get(), 0, size) == UV_EINVAL);
 }
 

@@ -1,20 +1,25 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A private libvirtd, and virsh to make its test driver do things.
 
 It has a folder, sockets and a configuration of its own, and no driver modules (LIBVIRT_DRIVER_DIR is an empty folder):
-the test driver is within libvirt.so, and no other is to touch the machine. Two libvirtds on one machine collide on
-/run/libvirt; a lock keeps them apart, the benchmark's too.
+the test driver is within libvirt.so, and no other may touch the machine. Two libvirtds on one machine collide on
+/run/libvirt; a lock keeps them apart. Should the process that started it be killed, the kernel kills the daemon.
+
+A Python program uses the class. Others start this file as a program: it prints the URI, carries out each line of stdin
+(kill, pause, start) and prints `done` for it, and ends the daemon at the end of stdin.
 """
 
 import fcntl
 import os
+import select
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
-import time
 
 from program import LIMIT, Program, run
 
@@ -24,23 +29,26 @@ unix_sock_dir = "{folder}"
 auth_unix_ro = "none"
 auth_unix_rw = "none"
 listen_tls = 0
+listen_tcp = 0
 """
 
 
 def take_lock():
+    """Waits for every other libvirtd of the tests and of the benchmark to end. The lock is held until the file is closed."""
     lock = open(LOCK, "w")
-    deadline = time.monotonic() + 3 * LIMIT
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lock
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"another libvirtd of the tests holds {LOCK} for too long") from None
-            time.sleep(0.1)
+    # flock(1) locks the open file that it inherits, and has a limit, which flock(2) has not.
+    locked = subprocess.run(["flock", "--timeout", str(5 * LIMIT), str(lock.fileno())], pass_fds=[lock.fileno()])
+    if locked.returncode != 0:
+        lock.close()
+        raise TimeoutError(f"another libvirtd of the tests holds {LOCK} for too long")
+    return lock
 
 
 class Libvirtd:
+    def __init__(self, configuration=""):
+        """`configuration`: more lines for libvirtd.conf."""
+        self._configuration = CONFIGURATION + configuration
+
     def __enter__(self):
         if os.geteuid() != 0:
             raise RuntimeError("a private libvirtd needs root: run the tests as root")
@@ -51,8 +59,12 @@ class Libvirtd:
         self.process = None
         os.mkdir(self._path("drivers"))
         with open(self._path("libvirtd.conf"), "w") as configuration:
-            configuration.write(CONFIGURATION.format(folder=self.folder))
-        self.start()
+            configuration.write(self._configuration.replace("{folder}", self.folder))
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -68,29 +80,42 @@ class Libvirtd:
         return f"test+unix:///default?socket={path}"
 
     def start(self):
-        log = open(self._path("log"), "a")
-        self.process = subprocess.Popen(
-            ["libvirtd", "-f", self._path("libvirtd.conf"), "-p", self._path("pid")],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            env=dict(os.environ, LIBVIRT_DRIVER_DIR=self._path("drivers"), LC_ALL="C.UTF-8"))
-        log.close()
-        deadline = time.monotonic() + LIMIT
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                with open(self._path("log")) as said:
-                    raise RuntimeError("libvirtd does not answer:\n" + said.read())
-            time.sleep(0.02)
+        """Returns once the daemon listens: it says so to the socket that $NOTIFY_SOCKET names, as to systemd."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, open(self._path("log"), "a") as log:
+            ready.bind(self._path("notify"))
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL",
+                 "libvirtd", "-f", self._path("libvirtd.conf"), "-p", self._path("pid")],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=dict(os.environ, LIBVIRT_DRIVER_DIR=self._path("drivers"), LC_ALL="C.UTF-8",
+                         NOTIFY_SOCKET=self._path("notify")))
+            is_ready = self._wait_for(ready)
+        os.unlink(self._path("notify"))
+        if not is_ready:
+            self.kill()
+            with open(self._path("log")) as said:
+                raise RuntimeError("libvirtd does not answer:\n" + said.read())
 
-    def _answers(self):
-        with socket.socket(socket.AF_UNIX) as client:
-            return client.connect_ex(self.socket) == 0
+    def _wait_for(self, ready):
+        """False: the daemon has ended, or takes too long."""
+        ended = os.pidfd_open(self.process.pid)
+        try:
+            return select.select([ready, ended], [], [], LIMIT)[0] == [ready]
+        finally:
+            os.close(ended)
+
+    def pause(self):
+        """As a host that hangs: its sockets stay, and nothing comes of what is sent to them."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self):
         """As a host that loses its power: nobody is told."""
-        self.process.send_signal(signal.SIGCONT)
-        self.process.kill()
-        self.process.wait()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
 
     def virsh(self, *commands):
         """Runs the commands one after the other in one virsh. Each must succeed."""
@@ -139,3 +164,17 @@ def _prints(program, part):
         if program.process.poll() is not None:
             raise
         return None
+
+
+def serve():
+    with Libvirtd() as libvirtd:
+        commands = {"kill": libvirtd.kill, "pause": libvirtd.pause, "start": libvirtd.start}
+        print(libvirtd.uri, flush=True)
+        for line in sys.stdin:
+            commands[line.strip()]()
+            print("done", flush=True)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the daemon and its folder go too
+    serve()
