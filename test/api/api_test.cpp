@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // What the C API promises: stats, walk, drain, ref and unref, slow callbacks, exceptions, log lines.
+#include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -113,7 +114,7 @@ TEST_CASE("walk's callback may remove what it is told of") {
   CHECK(drain(host.loop));
 }
 
-TEST_CASE("drain waits for the last ff, and calls each who waits once") {
+TEST_CASE("drain waits for the last ff, and calls each waiting callback once") {
   Host host;
   int freed = 0, idle = 0;
   const int timer = virt_uv_add_timeout(-1, no_timeout_callback, &freed, count);
@@ -135,6 +136,16 @@ TEST_CASE("drain calls back in the loop, not within the call, when nothing is re
   REQUIRE(virt_uv_drain(count, &idle) == 0);
   CHECK(idle == 0);
   CHECK(host.loop.turn_until([&] { return idle == 1; }));
+}
+
+TEST_CASE("a drain alone keeps uv_run from returning, until it has called back") {
+  Host host;
+  uv_run(host.loop.get(), UV_RUN_DEFAULT);
+  REQUIRE(uv_loop_alive(host.loop.get()) == 0);
+  int idle = 0;
+  REQUIRE(virt_uv_drain(count, &idle) == 0);
+  CHECK(uv_run(host.loop.get(), UV_RUN_DEFAULT) == 0);
+  CHECK(idle == 1);
 }
 
 TEST_CASE("a drain that waits when the loop is detached waits on for the next one") {
@@ -323,6 +334,29 @@ TEST_CASE("VIRT_UV_LOG says which lines go to stderr, and without it none do") {
       CHECK((outcome.stderr_text.find(prefix) != std::string::npos) == (level <= wanted));
     }
   }
+}
+
+TEST_CASE("what the host's logger is told", "[.lines]") {
+  virt_uv_options options = VIRT_UV_OPTIONS_INIT;
+  options.log = [](virt_uv_log_level level, const char *, void *) { std::fprintf(stderr, "<level %d>", level); };
+  Loop loop;
+  REQUIRE(virt_uv_attach(loop.get(), &options) == 0);                                      // info
+  REQUIRE(virt_uv_add_timeout(0, nullptr, nullptr, nullptr) == -1);                        // error
+  virt_uv_remove_timeout(virt_uv_add_timeout(-1, no_timeout_callback, nullptr, nullptr));  // debug
+  REQUIRE(drain(loop));
+  REQUIRE(detach(loop));
+}
+
+TEST_CASE("the host's logger gets debug lines only where VIRT_UV_LOG asks for them") {
+  const auto told = [](const char *log) { return run_self("what the host's logger is told", log).stderr_text; };
+  const std::string debug_line = "<level " + std::to_string(VIRT_UV_LOG_DEBUG) + ">";
+  const std::string info_line = "<level " + std::to_string(VIRT_UV_LOG_INFO) + ">";
+  for (const char *log : {static_cast<const char *>(nullptr), "error", "info"}) {
+    const std::string lines = told(log);
+    CHECK(lines.find(info_line) != std::string::npos);
+    CHECK(lines.find(debug_line) == std::string::npos);
+  }
+  CHECK(told("debug").find(debug_line) != std::string::npos);
 }
 
 TEST_CASE("a VIRT_UV_LOG that is no level gets one line that says what to do") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What each function of the C API answers to arguments that make no sense: the answers that virt-uv.h documents.
+// What each function of the C API returns for arguments that make no sense, as virt-uv.h documents it.
 #include <climits>
 #include <cstring>
 #include <vector>
@@ -63,7 +63,7 @@ TEST_CASE("attach refuses every flag, as none is defined") {
   }
 }
 
-TEST_CASE("attach answers 0 for the loop that is attached, UV_EBUSY for another, and takes new options over") {
+TEST_CASE("attach returns 0 for the loop that is attached, UV_EBUSY for another, and takes new options over") {
   Host host;
   Loop other;
   Lines lines;
@@ -90,7 +90,7 @@ TEST_CASE("an attach that comes too early, while a detach goes on, changes nothi
   CHECK(host.lines.count(VIRT_UV_LOG_INFO, "detached") == 1);
 }
 
-TEST_CASE("without a loop, detach and drain answer UV_ENOTCONN") {
+TEST_CASE("without a loop, detach and drain return UV_ENOTCONN") {
   CHECK(virt_uv_detach(nullptr, nullptr) == UV_ENOTCONN);
   CHECK(virt_uv_drain(ignore, nullptr) == UV_ENOTCONN);
   CHECK(virt_uv_drain(nullptr, nullptr) == UV_EINVAL);
@@ -143,7 +143,7 @@ TEST_CASE("unknown event bits are ignored, in add and in update") {
   CHECK(drain(host.loop));
 }
 
-TEST_CASE("ids that are not registered: remove answers -1, update does nothing") {
+TEST_CASE("ids that are not registered: remove returns -1, update does nothing") {
   Host host;
   Signal signal;
   const int watch = virt_uv_add_handle(signal.get(), 0, no_handle_callback, nullptr, nullptr);

@@ -124,7 +124,7 @@ CONFORMANCE("row 16: ff may add, update and remove, and what it adds fires") {
   }
 }
 
-CONFORMANCE("row 16: an ff that removes another gets that one freed in its turn") {
+CONFORMANCE("row 16: an ff that removes another gets that one freed as well") {
   Entry &last = world.add_handle(make_readable(world), R);
   Entry &middle = world.add_handle(make_readable(world), R, {}, [&] { world.remove(last); });
   Entry &first = world.add_handle(make_readable(world), R, {}, [&] { world.remove(middle); });

@@ -120,7 +120,7 @@ CONFORMANCE("row 2: add calls nothing back, though the fd is ready and the timeo
   CHECK(world.steady().size() == 200);
 }
 
-CONFORMANCE("rows 2, 19: add of an fd that is not open answers -1 and never calls ff") {
+CONFORMANCE("rows 2, 19: add of an fd that is not open returns -1 and never calls ff") {
   const Ends pipe = make_pipe(world);
   world.close(pipe.a);
   const bool refuses = known_difference("refuses what is not open");
@@ -260,14 +260,14 @@ CONFORMANCE("row 10: an update after the remove, within the own callback, re-arm
   CHECK(timeout->calls == 1);
 }
 
-CONFORMANCE("row 11: a remove of an id that does not exist answers -1") {
+CONFORMANCE("row 11: a remove of an id that does not exist returns -1") {
   for (const int id : {-1, 0, INT_MIN, INT_MAX, 123456}) {
     CHECK(virEventRemoveHandle(id) == -1);
     CHECK(virEventRemoveTimeout(id) == -1);
   }
 }
 
-CONFORMANCE("row 11: a second remove answers -1, before ff and after it") {
+CONFORMANCE("row 11: a second remove returns -1, before ff and after it") {
   for (Entry *entry : {&world.add_handle(make_readable(world), R), &world.add_timeout(0)}) {
     CHECK(world.remove(*entry) == 0);
     CHECK(world.remove(*entry) == -1);

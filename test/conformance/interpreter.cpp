@@ -5,12 +5,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <libvirt/libvirt.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <ctime>
 #include <iterator>
 #include <sstream>
 #include <stdexcept>
@@ -25,12 +23,6 @@ constexpr int kAttempts = 20;
 // A timeout of no more than this is waited for; a longer one never fires while a program runs.
 constexpr int kSoonMs = 5;
 constexpr int kBytes = 8;  // an eventfd takes no other number
-
-std::int64_t now_us() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return std::int64_t{now.tv_sec} * 1000000 + now.tv_nsec / 1000;
-}
 
 bool is_soon(int milliseconds) { return milliseconds > 0 && milliseconds <= kSoonMs; }
 
@@ -185,19 +177,17 @@ bool Interpreter::live(const std::string &slot) const {
 void Interpreter::add(const std::string &slot, const std::string &end, int mask) {
   if (live(slot) || fd(end) < 0) return;
   Entry &entry = world_.add_handle(fd(end), mask, [this, slot](int) { called(slot); });
-  slots_[slot] = {&entry, end, 0};
+  slots_[slot] = {&entry, end};
   if (World::refused(entry)) world_.note(slot + ": refused");
 }
 
 void Interpreter::add_timeout(const std::string &slot, int milliseconds) {
   if (live(slot)) return;
-  const std::int64_t now = now_us();
-  slots_[slot] = {&world_.add_timeout(milliseconds, [this, slot](int) { called(slot); }), "", now};
+  slots_[slot] = {&world_.add_timeout(milliseconds, [this, slot](int) { called(slot); }), ""};
 }
 
 void Interpreter::update(const std::string &slot, int wanted) {
   if (!live(slot)) return;
-  slots_[slot].set_at = now_us();
   world_.update(*slots_[slot].entry, wanted);
 }
 
@@ -207,20 +197,14 @@ void Interpreter::remove(const std::string &slot) {
 
 void Interpreter::stale(const std::string &slot, int wanted) {
   if (slots_[slot].entry == nullptr || live(slot)) return;
-  const Entry &gone = *slots_[slot].entry;
-  gone.is_timeout ? virEventUpdateTimeout(gone.id, wanted) : virEventUpdateHandle(gone.id, wanted);
-  const int answer = gone.is_timeout ? virEventRemoveTimeout(gone.id) : virEventRemoveHandle(gone.id);
-  if (answer != -1) world_.note(fmt::format("WRONG: row 11: removed again, {} answers {}", slot, answer));
+  world_.update(*slots_[slot].entry, wanted);
+  world_.remove(*slots_[slot].entry);
 }
 
 void Interpreter::called(const std::string &slot) {
   const Entry &entry = *slots_[slot].entry;
-  const int wanted = entry.wanted;
-  if (entry.is_timeout && wanted > 0) {
-    if (now_us() - slots_[slot].set_at < wanted * 1000) world_.note("WRONG: row 20: early: " + slot);
-    // When it fires besides is a matter of the clock; a hook waits for the await that asks for it.
-    if (slot != awaited_) return;
-  }
+  // When it fires is a matter of the clock; a hook waits for the await that asks for it.
+  if (entry.is_timeout && entry.wanted > 0 && slot != awaited_) return;
   if (slot != hooked_) return;
   const std::vector<std::string> operations = std::exchange(hook_, {});
   unhook();

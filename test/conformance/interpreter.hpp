@@ -25,7 +25,6 @@
 #pragma once
 
 #include <array>
-#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -51,7 +50,6 @@ class Interpreter {
   struct Slot {
     Entry *entry = nullptr;  // the last one; it may be removed
     std::string end;         // of a watch
-    std::int64_t set_at = 0;
   };
 
   struct Operation {

@@ -2,10 +2,9 @@
 //
 // One scenario's world: what it has registered, what was called back, and the rules that hold in every scenario.
 //
-// Each watch and timeout is an Entry, and each call of its callback or `ff` is judged as it arrives by what stands in
-// shared/contract.md whatever the scenario is about: on the loop's thread, never from within a virEvent* call nor from
-// within another callback, never with bits that are not asked for, never after the remove, freed once and last. What
-// breaks one of these is a violation, and fails the scenario at its end.
+// Each watch and timeout is an Entry, and each call of its callback or `ff` is judged as it arrives by the rules of
+// support::Contract, whatever the scenario is about. What breaks one of these is a violation, and fails the scenario at
+// its end.
 //
 // What a turn called is told as sorted lines: "t1", "w2 R|H": the order of dispatch within an iteration is nobody's
 // promise. Entries are named by the order of their creation, for ids are the loop's own affair, so lines of two
@@ -16,53 +15,42 @@
 // what it calls is the same time after time.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
 #include <set>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
+#include "contract.hpp"
 #include "loop.hpp"
 
 namespace conformance {
 
 using Calls = std::vector<std::string>;
 
-// "R|W|E|H", "-" for none.
-std::string bits_text(int events);
+using support::bits_text;
 
 class World;
 
-struct Entry {
-  enum class State { kLive, kRemoving, kRemoved, kFreed, kRefused };
+struct Entry : support::Registration {
   using OnCall = std::function<void(int events)>;  // events: 0 for a timeout
   using OnFree = std::function<void()>;
 
-  Entry(World &in_world, bool timeout, std::string named, int watched_fd, int wanted_first);
+  Entry(World &in_world, std::string named, bool timeout, int watched_fd, int wanted_first)
+      : Registration(std::move(named), timeout, watched_fd, wanted_first), world(in_world) {}
 
   World &world;
-  const bool is_timeout;
-  const std::string name;
-  const int fd;  // -1 for a timeout
-  std::atomic<int> id{0};
-  std::atomic<int> wanted;  // events or milliseconds, as last asked for
-  std::atomic<State> state{State::kLive};
-  std::atomic<int> calls{0};
-  std::atomic<int> frees{0};
   OnCall on_call;
   OnFree on_free;
-  std::uint64_t added_in_turn = 0;  // when added by a watch's callback, else 0
 };
 
 class World {
  public:
   World(Loop &loop, std::string scenario);
 
-  // Any thread. They call libvirt; `refused` when add answered -1.
+  // Any thread. They call libvirt; `refused` when add returned -1. An entry may be updated and removed again.
   Entry &add_handle(int fd, int events, Entry::OnCall on_call = {}, Entry::OnFree on_free = {});
   Entry &add_timeout(int milliseconds, Entry::OnCall on_call = {}, Entry::OnFree on_free = {});
   void update(Entry &entry, int wanted);
@@ -92,13 +80,13 @@ class World {
 
   // With other threads at work, a callback that has begun can't be told from one that begins too late: the scenario
   // checks by itself, and the rules that compare with what is wanted at the moment of the call do not apply.
-  void other_threads_decide() { racing_ = true; }
+  void other_threads_decide() { contract_.other_threads_decide(); }
 
   // Removes what is left and waits for every `ff`. Throws std::runtime_error if one doesn't come.
   void finish();
 
   const std::vector<std::string> &trace() const { return trace_; }
-  std::vector<std::string> violations();
+  std::vector<std::string> violations() { return contract_.violations(); }
   Loop &loop() const { return loop_; }
   const std::string &scenario() const { return scenario_; }
 
@@ -108,32 +96,21 @@ class World {
   static void entry_freed(void *opaque);
 
   Entry &create(bool timeout, int fd, int wanted, Entry::OnCall on_call, Entry::OnFree on_free);
-  Entry &added(Entry &entry, int id);
   void called(Entry &entry, int id, int fd, int events);
-  void judge_call(const Entry &entry, int id, int fd, int events);
-  void judge_wanted(const Entry &entry, int events);
-  void judge_place(const Entry &entry, const char *what);
-  void judge_free(const Entry &entry);
-  void violation(const Entry &entry, const std::string &what);
   void note_ends(bool timeouts);
   std::string unfreed();
 
   Loop &loop_;
   const std::string scenario_;
-  const std::thread::id loop_thread_ = std::this_thread::get_id();
-  std::mutex mutex_;  // guards entries_, the two counts, owned_ and violations_
+  support::Contract contract_;
+  std::mutex mutex_;  // guards entries_, the two counts and owned_
   std::deque<Entry> entries_;
   int watches_ = 0;
   int timeouts_ = 0;
   std::set<int> owned_;
-  std::vector<std::string> violations_;
   std::vector<std::string> trace_;
   Calls calls_;  // of the turn under way
   int frees_ = 0;
-  int depth_ = 0;
-  bool in_watch_callback_ = false;
-  bool racing_ = false;
-  std::uint64_t turn_number_ = 1;
 };
 
 }  // namespace conformance

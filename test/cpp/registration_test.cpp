@@ -92,7 +92,7 @@ TEST_CASE("registering leaves nothing registered with the implementation") {
   CHECK(counted.calls.add_handle == 0);
 }
 
-TEST_CASE("a second registration is refused whoever asks") {
+TEST_CASE("a second registration is refused from anywhere") {
   if (!in_own_process()) return;
   PollEventImpl first, second;
   register_impl(first);

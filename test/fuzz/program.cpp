@@ -11,8 +11,10 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <vector>
 
+#include "contract.hpp"
 #include "virt-uv/virt-uv.h"
 
 namespace {
@@ -31,13 +33,10 @@ void require(bool holds, const char *promise) {
 
 class Program;
 
-// One add, from its call to the end of the program.
-struct Record {
-  Program *program;
-  int id;
-  bool is_timeout;
-  bool removed = false;
-  bool freed = false;
+struct Record : support::Registration {
+  Record(Program &in_program, bool timeout, int watched_fd, int wanted_first)
+      : Registration(timeout ? "timeout" : "watch", timeout, watched_fd, wanted_first), program(in_program) {}
+  Program &program;
 };
 
 // An instruction that is to be run in the next callback.
@@ -58,7 +57,10 @@ class Program {
   }
 
   void run(const std::uint8_t *data, std::size_t size) {
-    for (std::size_t i = 0; i + 1 < size; i += 2) step(data[i], data[i + 1]);
+    for (std::size_t i = 0; i + 1 < size; i += 2) {
+      step(data[i], data[i + 1]);
+      require_contract();
+    }
   }
 
   // Everything is given back, and every promise about it has been kept.
@@ -75,7 +77,8 @@ class Program {
     detach();
     end_detach();
     for (Record *record : records_) {
-      require(record->freed, "ff is called for everything that was removed");
+      contract_.judge_end(*record);
+      require_contract();
       delete record;
     }
     virt_uv_stats stats = VIRT_UV_STATS_INIT;
@@ -87,6 +90,10 @@ class Program {
   }
 
  private:
+  void require_contract() {
+    for (const std::string &violation : contract_.violations()) require(false, violation.c_str());
+  }
+
   void step(std::uint8_t what, std::uint8_t with) {
     switch (what % 16) {
       case 0:
@@ -97,7 +104,7 @@ class Program {
       case 3:
         return update(places_[with % kPlaces], with / kPlaces);
       case 4:
-        return forget(places_[with % kPlaces]);
+        return remove_place(with % kPlaces);
       case 5:
         return turn(with);
       case 6:
@@ -130,42 +137,44 @@ class Program {
 
   static int frequency(int with) { return with % 5 == 4 ? INT_MAX : with % 5 - 1; }
 
-  void add(Record *record, int place) {
-    if (record->id == -1) {
+  template <typename Call>
+  void add(Record *record, int place, Call &&call) {
+    if (contract_.add(*record, call) == -1) {
       delete record;
       return;
     }
-    require(record->id >= 1, "an id is at least 1");
     records_.push_back(record);
     places_[place % kPlaces] = record;
   }
 
   void add_watch(int with) {
-    auto *record = new Record{this, -1, false};
-    record->id = virt_uv_add_handle(fds_[with % kFds], with >> 3 & 0xf, on_event, record, on_free);
-    add(record, with);
+    const int fd = fds_[with % kFds], events = with >> 3 & 0xf;
+    auto *record = new Record(*this, false, fd, events);
+    add(record, with, [&] { return virt_uv_add_handle(fd, events, on_event, record, on_free); });
   }
 
   void add_timeout(int with) {
-    auto *record = new Record{this, -1, true};
-    record->id = virt_uv_add_timeout(frequency(with >> 3), on_timeout, record, on_free);
-    add(record, with);
+    const int milliseconds = frequency(with >> 3);
+    auto *record = new Record(*this, true, -1, milliseconds);
+    add(record, with, [&] { return virt_uv_add_timeout(milliseconds, on_timeout, record, on_free); });
   }
 
   void update(Record *record, int with) {
     if (record == nullptr) return;
-    record->is_timeout ? virt_uv_update_timeout(record->id, frequency(with))
-                       : virt_uv_update_handle(record->id, with & 0xf);
+    const int wanted = record->is_timeout ? frequency(with) : with & 0xf;
+    contract_.update(*record, wanted, [&] {
+      record->is_timeout ? virt_uv_update_timeout(record->id, wanted) : virt_uv_update_handle(record->id, wanted);
+    });
   }
 
   void remove(Record &record) {
-    const int answer = record.is_timeout ? virt_uv_remove_timeout(record.id) : virt_uv_remove_handle(record.id);
-    require(answer == (record.removed ? -1 : 0), "remove succeeds once");
-    record.removed = true;
+    contract_.remove(record, [&] {
+      return record.is_timeout ? virt_uv_remove_timeout(record.id) : virt_uv_remove_handle(record.id);
+    });
   }
 
-  void forget(Record *record) {
-    if (record != nullptr) remove(*record);
+  void remove_place(int place) {
+    if (places_[place] != nullptr) remove(*places_[place]);
   }
 
   void turn(int with) {
@@ -208,10 +217,8 @@ class Program {
   }
 
   // A callback runs the instruction that was noted for it.
-  void called(Record &record, int id) {
-    require(!record.freed, "no callback comes after ff");
-    require(!record.removed, "no callback comes after remove on the same thread");
-    require(record.id == id, "a callback is told its own id");
+  void called(Record &record, int id, int fd, int events) {
+    const support::Contract::InCallback call(contract_, record, id, fd, events);
     const Inner inner = inner_;
     inner_ = {};
     if (!inner.wanted) return;
@@ -219,18 +226,17 @@ class Program {
     step(inner.what, inner.with);
   }
 
-  static void on_event(int watch, int, int, void *opaque) {
+  static void on_event(int watch, int fd, int events, void *opaque) {
     Record &record = *static_cast<Record *>(opaque);
-    record.program->called(record, watch);
+    record.program.called(record, watch, fd, events);
   }
   static void on_timeout(int timer, void *opaque) { on_event(timer, -1, 0, opaque); }
   static void on_free(void *opaque) {
     Record &record = *static_cast<Record *>(opaque);
-    require(record.removed, "ff comes after remove");
-    require(!record.freed, "ff comes once");
-    record.freed = true;
+    const support::Contract::InFree free(record.program.contract_, record);
   }
 
+  support::Contract contract_;
   uv_loop_t loops_[kLoops];
   int fds_[kFds];
   std::vector<Record *> records_;

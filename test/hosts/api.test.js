@@ -64,7 +64,7 @@ test('attach again is welcome, detach gives the loop back, and both can be had a
   }
 });
 
-test('two who detach at once are both told when it is done', bounded, async () => {
+test('two callers that detach at once are both told when it is done', bounded, async () => {
   virtUv.attach();
   await Promise.all([virtUv.detach(), virtUv.detach()]);
 });
@@ -180,7 +180,7 @@ test('what a log listener throws is an uncaught exception', bounded, async () =>
   assert.deepStrictEqual(result, ended('from the listener\n'));
 });
 
-test('a promise that a callback of libvirt settles goes on before the loop sleeps', bounded, async () => {
+test('a promise that libvirt's callback resolves goes on before the loop sleeps', bounded, async () => {
   const result = await runProgram(async () => {
     virtUv.attach();
     const cat = require('child_process').spawn('cat', { stdio: ['pipe', 'pipe', 'inherit'] });

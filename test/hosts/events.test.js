@@ -44,7 +44,7 @@ function turnsLate(watch, ms) {
 test('10,000 events arrive in order, none lost', bounded, () => flood(connection, 'test', 10000));
 
 // libuv's clock may be the kernel's coarse one, which a busy machine lets lag: so one timer in a hundred is let off.
-test('a timer that is due runs within a turn of the loop, events or not', bounded, async () => {
+test('a timer that is due runs within an iteration of the loop, events or not', bounded, async () => {
   const watch = watchTurns();
   let flooding = true;
   const late = [];

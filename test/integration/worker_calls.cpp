@@ -62,7 +62,8 @@ class Calls {
         reinterpret_cast<virConnectDomainEventGenericCallback>(reinterpret_cast<void (*)()>(on_lifecycle)), this,
         nullptr);
     must(callback_, "registering for events");
-    for (auto work : {&Calls::ask_for_version, &Calls::ask_for_domains, &Calls::suspend_and_resume, &Calls::open_others})
+    for (auto work :
+         {&Calls::ask_for_version, &Calls::ask_for_domains, &Calls::suspend_and_resume, &Calls::open_others})
       workers_.emplace_back([this, work] {
         (this->*work)();
         if (++ended_ == kWorkers) uv_async_send(&all_done_);

@@ -52,29 +52,17 @@ build_example() { # FILE
 
 # --- libvirtd ------------------------------------------------------------------------------------------------------
 
-# libvirtd keeps its state in /run/libvirt wherever its socket is: one at a time on a machine. An empty folder of drivers
-# leaves it the test driver, which is part of libvirt itself.
 start_libvirtd() {
-  exec {lock}>/tmp/virt-uv-libvirtd.lock
-  flock -w 300 "$lock" || fail "another test holds /tmp/virt-uv-libvirtd.lock"
-  folder=$(mktemp -d /tmp/virt-uv-package-XXXXXX)
+  coproc LIBVIRTD { LD_LIBRARY_PATH='' exec /usr/bin/python3 -B "$source/test/support/libvirtd.py"; }
+  launcher=$LIBVIRTD_PID
+  exec {to_libvirtd}>&"${LIBVIRTD[1]}" {LIBVIRTD[1]}>&-
+  read -r uri <&"${LIBVIRTD[0]}" || fail "libvirtd didn't start"
   trap stop_libvirtd EXIT
-  printf '%s\n' "unix_sock_dir = \"$folder\"" 'auth_unix_rw = "none"' "log_outputs = \"3:file:$folder/log\"" > "$folder/conf"
-  LD_LIBRARY_PATH='' LIBVIRT_DRIVER_DIR=$folder libvirtd -f "$folder/conf" -p "$folder/pid" {lock}>&- &
-  libvirtd=$!
-  uri="test+unix:///default?socket=$folder/libvirt-sock"
-  local end=$((SECONDS + limit_seconds))
-  until virsh_do uri 2> /dev/null; do
-    kill -0 "$libvirtd" || fail "libvirtd ended: $(cat "$folder/log")"
-    [ "$SECONDS" -lt "$end" ] || fail "libvirtd doesn't answer"
-    sleep 0.05
-  done
 }
 
 stop_libvirtd() {
-  kill "$libvirtd" 2> /dev/null
-  wait "$libvirtd"
-  rm -rf "$folder"
+  exec {to_libvirtd}>&-
+  wait "$launcher"
 }
 
 virsh_do() { LD_LIBRARY_PATH='' virsh -q -c "$uri" "$@" > /dev/null; }
@@ -86,7 +74,7 @@ start() { # PROGRAM ARGUMENTS...
   echo "-- ${1##*/}"
   rm -f "$scratch/stdin" "$scratch/stdout"
   mkfifo "$scratch/stdin" "$scratch/stdout"
-  "$@" < "$scratch/stdin" > "$scratch/stdout" 2>&1 &
+  "$@" < "$scratch/stdin" > "$scratch/stdout" 2>&1 {to_libvirtd}>&- &
   example=$!
   exec {to_example}> "$scratch/stdin" {from_example}< "$scratch/stdout"
 }

@@ -69,7 +69,7 @@ int exec_to_answer(int answer) {
 
 }  // namespace
 
-TEST_CASE("a forked child gets the documented answers, and the parent's loop goes on as if there were none") {
+TEST_CASE("calls in a forked child return what is documented, and the parent's loop goes on as if there were none") {
   Host host;
   Signal signal;
   signal.raise();

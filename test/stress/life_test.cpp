@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The life of the loop: watches and timeouts outlive it, whatever the host does with it.
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <functional>
 #include <iterator>
-#include <memory>
 #include <thread>
 #include <vector>
 
@@ -51,25 +49,6 @@ void close_all(uv_loop_t *loop) {
       },
       nullptr);
 }
-
-// A connected pair over TCP on loopback: unlike a unix socket, it has urgent data.
-struct Tcp {
-  Tcp()
-      : listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), peer(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    auto *name = reinterpret_cast<sockaddr *>(&address);
-    socklen_t size = sizeof address;
-    REQUIRE(bind(listener.get(), name, size) == 0);
-    REQUIRE(listen(listener.get(), 1) == 0);
-    REQUIRE(getsockname(listener.get(), name, &size) == 0);
-    REQUIRE(connect(peer.get(), name, size) == 0);
-    ours = std::make_unique<Fd>(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  }
-  Fd listener, peer;
-  std::unique_ptr<Fd> ours;
-};
 
 }  // namespace
 
@@ -135,7 +114,7 @@ TEST_CASE("in whichever loop, what is ready fires once in each iteration") {
   CHECK(drain(host.loop));
 }
 
-TEST_CASE("after a detach each call answers as documented") {
+TEST_CASE("after a detach each call returns what is documented") {
   Signal signal;
   int freed = 0, watch, stale;
   {
@@ -211,12 +190,12 @@ TEST_CASE("what was removed before the detach is freed before done") {
   CHECK((watch.freed && timer.freed && always.freed));
 }
 
-TEST_CASE("a watch that is put off is freed before done as well") {
+TEST_CASE("a watch whose inspection is deferred is freed before done as well") {
   Host host;
-  Tcp tcp;
+  TcpPair tcp;
   Closure watch;
   watch.run = [](int) { FAIL("urgent data is neither ERROR nor HANGUP"); };
-  const int id = watch.watch(tcp.ours->get(), VIR_EVENT_HANDLE_ERROR);
+  const int id = watch.watch(tcp.ours.get(), VIR_EVENT_HANDLE_ERROR);
   const std::uint64_t before = stats().inspections;
   REQUIRE(send(tcp.peer.get(), "!", 1, MSG_OOB) == 1);
   REQUIRE(host.loop.turn_until([&] { return stats().inspections > before; }));

@@ -4,18 +4,19 @@
 // the loop runs, is stopped, is run by another thread, is detached and attached to another loop. Callbacks change and
 // remove as well.
 //
-// A model is held beside it: each watch and timeout has a Record, whose state only moves on (live, removed, freed), and
-// every callback and `ff` is judged by it. Records are never freed before the end, so that a call that comes
-// too late is seen, not a crash.
+// Each watch and timeout has a Record, and every callback and `ff` is judged by the rules of support::Contract. Records
+// are never freed before the end, so that a call that comes too late is seen, not a crash.
 #include <atomic>
 #include <climits>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <random>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "contract.hpp"
 #include "host.hpp"
 #include "pipes.hpp"
 #include "scale.hpp"
@@ -65,69 +66,52 @@ class SharedFds {
 };
 
 struct Model {
+  Model() { contract.other_threads_decide(); }
+  support::Contract contract;
   std::atomic<std::uint64_t> callbacks{0}, frees{0}, removed_inside{0};
-  std::atomic<std::uint64_t> after_free{0}, after_own_remove{0}, freed_twice{0}, freed_live{0};
-  std::atomic<std::uint64_t> wrong_id{0}, wrong_thread{0}, wrong_answer{0};
-  std::atomic<bool> in_callback{false};
-  std::atomic<std::uint64_t> ff_inside_callback{0};
-  std::atomic<std::thread::id> loops_thread{std::this_thread::get_id()};
 };
 
-struct Record {
-  enum State { kLive, kRemoving, kRemovedInside, kFreed };
-  Model *model;
-  bool is_timeout;
-  std::atomic<int> state{kLive};
-  std::atomic<int> id{0};  // 0: add has not returned yet
-  std::mt19937 inside{1};  // the loop's thread only
+struct Record : support::Registration {
+  Record(Model &in_model, bool timeout, int watched_fd, int wanted_first)
+      : Registration(timeout ? "timeout" : "watch", timeout, watched_fd, wanted_first), model(in_model) {}
 
-  // The one who gets it from live to `how` removes it.
-  bool claim(State how) {
-    int live = kLive;
-    return state.compare_exchange_strong(live, how);
+  Model &model;
+  std::mt19937 random_inside{1};  // the loop's thread only
+
+  // In a callback the id may not be known yet here, as add has not returned on its thread.
+  bool remove_once(int known) {
+    return model.contract.remove_once(*this, [&] { return call_remove(known); });
+  }
+  void remove_again() {
+    model.contract.remove(*this, [&] { return call_remove(id); });
   }
 
-  int remove(int known) const { return is_timeout ? virt_uv_remove_timeout(known) : virt_uv_remove_handle(known); }
-
-  void update(int known, unsigned random) const {
-    if (is_timeout)
-      virt_uv_update_timeout(known, static_cast<int>(random % 5) - 1);
-    else
-      virt_uv_update_handle(known, static_cast<int>(random % 16));
+  void update(int known, unsigned random) {
+    const int value = is_timeout ? static_cast<int>(random % 5) - 1 : static_cast<int>(random % 16);
+    model.contract.update(
+        *this, value, [&] { is_timeout ? virt_uv_update_timeout(known, value) : virt_uv_update_handle(known, value); });
   }
 
-  void called(int with_id) {
-    ++model->callbacks;
-    if (std::this_thread::get_id() != model->loops_thread.load()) ++model->wrong_thread;
-    const int now = state;
-    if (now == kFreed) ++model->after_free;
-    if (now == kRemovedInside) ++model->after_own_remove;
-    const int own = id;
-    if (own != 0 && own != with_id) ++model->wrong_id;
-    const auto random = static_cast<unsigned>(inside());
+  void called(int with_id, int with_fd, int events) {
+    const support::Contract::InCallback call(model.contract, *this, with_id, with_fd, events);
+    ++model.callbacks;
+    const auto random = static_cast<unsigned>(random_inside());
     if (random % 16 == 0) update(with_id, random / 16);
-    if (random % 64 == 1 && claim(kRemovedInside)) {
-      ++model->removed_inside;
-      if (remove(with_id) != 0) ++model->wrong_answer;
-    }
+    if (random % 64 == 1 && remove_once(with_id)) ++model.removed_inside;
   }
 
-  static void on_event(int watch, int, int, void *opaque) {
-    Record &self = *static_cast<Record *>(opaque);
-    self.model->in_callback = true;
-    self.called(watch);
-    self.model->in_callback = false;
+  static void on_event(int watch, int fd, int events, void *opaque) {
+    static_cast<Record *>(opaque)->called(watch, fd, events);
   }
   static void on_timeout(int timer, void *opaque) { on_event(timer, -1, 0, opaque); }
   static void on_free(void *opaque) {
     Record &self = *static_cast<Record *>(opaque);
-    if (std::this_thread::get_id() != self.model->loops_thread.load()) ++self.model->wrong_thread;
-    if (self.model->in_callback) ++self.model->ff_inside_callback;
-    const int before = self.state.exchange(kFreed);
-    if (before == kFreed) ++self.model->freed_twice;
-    if (before == kLive) ++self.model->freed_live;
-    ++self.model->frees;
+    const support::Contract::InFree free(self.model.contract, self);
+    ++self.model.frees;
   }
+
+ private:
+  int call_remove(int known) const { return is_timeout ? virt_uv_remove_timeout(known) : virt_uv_remove_handle(known); }
 };
 
 // One thread's share of the load: the records that it has made, of which `live` were registered when it last looked.
@@ -147,10 +131,9 @@ class Worker {
   std::uint64_t done() const { return done_; }
   std::uint64_t added() const { return records_.size(); }
   std::uint64_t refused() const { return refused_; }
-  bool all_freed() const {
-    for (const auto &record : records_)
-      if (record.state != Record::kFreed) return false;
-    return true;
+  std::uint64_t failed_walks() const { return failed_walks_; }
+  void judge_end() {
+    for (const Record &record : records_) model_.contract.judge_end(record);
   }
 
  private:
@@ -171,45 +154,36 @@ class Worker {
   }
 
   void add() {
-    records_.emplace_back();
-    Record &record = records_.back();
-    record.model = &model_;
-    record.is_timeout = below(2) != 0;
-    const int id = record.is_timeout ? virt_uv_add_timeout(static_cast<int>(below(5)) - 1, Record::on_timeout, &record,
-                                                           Record::on_free)
-                                     : add_watch(record);
+    const bool is_timeout = below(2) != 0;
+    const bool own_fd = !is_timeout && below(4) == 0;
+    const int fd = is_timeout ? -1 : own_fd ? eventfd(1, EFD_CLOEXEC) : fds_.any(below(UINT_MAX));
+    const int wanted = is_timeout ? static_cast<int>(below(5)) - 1 : static_cast<int>(below(16));
+    Record &record = records_.emplace_back(model_, is_timeout, fd, wanted);
+    const int id = model_.contract.add(record, [&] {
+      return is_timeout ? virt_uv_add_timeout(wanted, Record::on_timeout, &record, Record::on_free)
+                        : virt_uv_add_handle(fd, wanted, Record::on_event, &record, Record::on_free);
+    });
+    if (own_fd) close(fd);  // at once: the next open anywhere takes the number
     if (id < 0) {
       ++refused_;
       records_.pop_back();
       return;
     }
-    record.id = id;
     live_.push_back(&record);
-  }
-
-  // Some fds are closed at once, and the next open anywhere takes the number.
-  int add_watch(Record &record) {
-    const int events = static_cast<int>(below(16));
-    if (below(4) != 0)
-      return virt_uv_add_handle(fds_.any(below(UINT_MAX)), events, Record::on_event, &record, Record::on_free);
-    const int fd = eventfd(1, EFD_CLOEXEC);
-    const int id = virt_uv_add_handle(fd, events, Record::on_event, &record, Record::on_free);
-    close(fd);
-    return id;
   }
 
   void remove(std::size_t which) {
     Record &record = *live_[which];
     live_[which] = live_.back();
     live_.pop_back();
-    if (record.claim(Record::kRemoving) && record.remove(record.id) != 0) ++model_.wrong_answer;
-    // From then on the id is stale. Where a callback was first and is still about to remove it, either may be told 0.
-    if (record.state != Record::kRemovedInside && record.remove(record.id) != -1) ++model_.wrong_answer;
+    record.remove_once(record.id);
+    // From then on the id is stale, except where a callback was first and has not removed it yet.
+    if (record.state != Record::State::kRemovingInLoop) record.remove_again();
     record.update(record.id, below(UINT_MAX));
   }
 
   void look() {
-    if (virt_uv_walk([](const virt_uv_entry *, void *) {}, nullptr) < 0) ++model_.wrong_answer;
+    if (virt_uv_walk([](const virt_uv_entry *, void *) {}, nullptr) < 0) ++failed_walks_;
     virt_uv_loop();
   }
 
@@ -220,6 +194,7 @@ class Worker {
   std::vector<Record *> live_;
   std::uint64_t done_ = 0;
   std::uint64_t refused_ = 0;
+  std::uint64_t failed_walks_ = 0;
 };
 
 // Runs the loop for some iterations, on a thread of its own now and then.
@@ -238,14 +213,14 @@ void run_for_a_while(Model &model, Loop &loop, int iterations, bool elsewhere) {
   uv_idle_init(loop.get(), &awake);
   uv_idle_start(&awake, [](uv_idle_t *) {});
   const auto run = [&] {
-    model.loops_thread = std::this_thread::get_id();
+    model.contract.set_loop_thread(std::this_thread::get_id());
     uv_run(loop.get(), UV_RUN_DEFAULT);
   };
   if (elsewhere)
     std::thread(run).join();
   else
     run();
-  model.loops_thread = std::this_thread::get_id();
+  model.contract.set_loop_thread(std::this_thread::get_id());
   loop.close(reinterpret_cast<uv_handle_t *>(&check));
   loop.close(reinterpret_cast<uv_handle_t *>(&awake));
 }
@@ -281,21 +256,15 @@ TEST_CASE("threads that add, update and remove at random lose nothing while the 
   REQUIRE(detach(loops[0]));
 
   std::uint64_t added = 0, done = 0;
-  for (const Worker &worker : workers) {
+  for (Worker &worker : workers) {
     added += worker.added();
     done += worker.done();
     CHECK(worker.refused() == 0);
-    CHECK(worker.all_freed());
+    CHECK(worker.failed_walks() == 0);
+    worker.judge_end();
   }
   CHECK(model.frees == added);
-  CHECK(model.after_free == 0);
-  CHECK(model.after_own_remove == 0);
-  CHECK(model.freed_twice == 0);
-  CHECK(model.freed_live == 0);
-  CHECK(model.wrong_id == 0);
-  CHECK(model.wrong_thread == 0);
-  CHECK(model.wrong_answer == 0);
-  CHECK(model.ff_inside_callback == 0);
+  CHECK(model.contract.violations() == std::vector<std::string>{});
   CHECK(model.callbacks > 0);
   CHECK(model.removed_inside > 0);
   const virt_uv_stats after = stats();

@@ -6,6 +6,7 @@
 // the library is detached and the loop closed, which must find no handle left.
 #pragma once
 
+#include <poll.h>
 #include <uv.h>
 
 #include "catch.hpp"
@@ -39,6 +40,17 @@ class Loop {
     const bool was_done = done();
     close(reinterpret_cast<uv_handle_t *>(&limit));
     return was_done;
+  }
+
+  // Would the next iteration sleep? A loop that spins would not in any of a hundred. Asks when something referenced is
+  // there, as libuv has no reason to sleep without.
+  bool comes_to_sleep() {
+    for (int i = 0; i < 100; ++i) {
+      turn(1);
+      pollfd epoll = {uv_backend_fd(&loop_), POLLIN, 0};
+      if (uv_backend_timeout(&loop_) != 0 && poll(&epoll, 1, 0) == 0) return true;
+    }
+    return false;
   }
 
   // Closes a handle of the host's, and returns once it is closed.

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -66,4 +67,32 @@ class SocketPair {
     return ends;
   }
   explicit SocketPair(Ends ends) : ours(ends.fds[0]), peer(ends.fds[1]) {}
+};
+
+// A connected pair over TCP on loopback: unlike a unix socket, it has urgent data.
+class TcpPair {
+ private:
+  struct Listener : Fd {
+    Listener() : Fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+      address.sin_family = AF_INET;
+      address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      socklen_t size = sizeof address;
+      REQUIRE(bind(get(), name(), size) == 0);
+      REQUIRE(listen(get(), 1) == 0);
+      REQUIRE(getsockname(get(), name(), &size) == 0);
+    }
+    sockaddr *name() { return reinterpret_cast<sockaddr *>(&address); }
+    int connect() {
+      const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      REQUIRE(::connect(fd, name(), sizeof address) == 0);
+      return fd;
+    }
+    int accept() const { return accept4(get(), nullptr, nullptr, SOCK_CLOEXEC); }
+    sockaddr_in address{};
+  };
+  Listener listener_;
+
+ public:
+  Fd peer{listener_.connect()};
+  Fd ours{listener_.accept()};
 };

@@ -101,7 +101,7 @@ TEST_CASE("a spent slot is reused only after every other one, and the oldest fir
   CHECK(take_id(table) == 2);
 }
 
-TEST_CASE("a full table answers that there is no slot, until one is given back") {
+TEST_CASE("a full table reports that there is no slot, until one is given back") {
   Table table;
   for (std::uint32_t index = 1; index <= Table::kMaxIndex; ++index) take_id(table);
   CHECK(table.take() == nullptr);
