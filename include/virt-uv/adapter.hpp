@@ -6,8 +6,8 @@
  *     virt_uv::Adapter adapter(loop);                    // throws std::system_error; before the first virConnectOpen
  *     ... virConnectOpen, virConnectDomainEventRegisterAny, uv_run(loop, UV_RUN_DEFAULT) ...
  *
- * UvEventImpl is the library as an EventImpl, to register by name or to wrap in a decorator; Adapter is its stay on a
- * loop. Neither holds anything itself: the state is the library's, one for the process.
+ * UvEventImpl is the library as an EventImpl, to register by name or to wrap in a decorator. Adapter attaches it to a
+ * loop and detaches it. Neither has state of its own: the state is the library's, one for each process.
  */
 #ifndef VIRT_UV_ADAPTER_HPP
 #define VIRT_UV_ADAPTER_HPP
@@ -24,21 +24,21 @@
 
 namespace virt_uv {
 
-/* libvirt's events in a libuv loop. Register it, or a decorator that passes all calls on to it, with register_impl();
- * attach it to a loop before that or after. Calls made while there is no loop are kept, and carried out by the next
- * one. */
+/* libvirt's events in a libuv loop. Register it, or a decorator that passes all calls on to it, with register_impl().
+ * A decorator must be registered before the attach. Calls made while there is no loop are kept, and carried out when
+ * there is one. */
 class UvEventImpl final : public EventImpl {
  public:
-  /* Always the same object, never destroyed, as libvirt may call it until the process ends. (A shared library that
-   * hides its symbols has one of its own, which stands for the same: it holds nothing.) Any thread. */
+  /* Returns the one object. Any thread. It is never destroyed, because libvirt may call it until the process ends. (A
+   * shared library that hides its symbols has an object of its own, which does the same: there is no state in it.) */
   static UvEventImpl &instance() {
     static UvEventImpl &the_one = *new UvEventImpl;
     return the_one;
   }
 
-  /* As virt_uv_attach(), which says the threads and errors too: makes `loop` (null: uv_default_loop()) the one that
-   * events come in. Where no event loop is registered with libvirt yet, this one then is. The loop stays the caller's.
-   */
+  /* Makes `loop` (null: uv_default_loop()) the loop in which events are delivered. Threads and errors are those of
+   * virt_uv_attach(). If no event loop is registered with libvirt yet, it registers this one. The caller keeps the
+   * ownership of the loop. */
   void attach(uv_loop_t *loop, const virt_uv_options *options, std::error_code &error) noexcept {
     const std::lock_guard<std::mutex> lock(detail::Registration::mutex);
     const int result = virt_uv_attach(loop, options);
@@ -46,25 +46,25 @@ class UvEventImpl final : public EventImpl {
     error = make_uv_error(result);
   }
 
-  /* The same, and throws std::system_error of those errors. */
+  /* The same, and throws std::system_error with those errors. */
   void attach(uv_loop_t *loop, const virt_uv_options *options = nullptr) {
     std::error_code error;
     attach(loop, options, error);
     if (error) throw std::system_error(error, "virt_uv_attach");
   }
 
-  /* As virt_uv_detach(), which says the threads and errors too: gives the loop back, which must turn until that is
-   * done. */
+  /* Takes the library's handles off the loop, which must run until that is done. Threads and errors are those of
+   * virt_uv_detach(). */
   void detach(std::error_code &error) noexcept { error = make_uv_error(virt_uv_detach(nullptr, nullptr)); }
 
-  /* The same, and throws std::system_error of those errors. */
+  /* The same, and throws std::system_error with those errors. */
   void detach() {
     std::error_code error;
     detach(error);
     if (error) throw std::system_error(error, "virt_uv_detach");
   }
 
-  /* Each is its namesake of the C API, which states threads, ownership and errors. */
+  /* Each calls the function of the same name in the C API, which states threads, ownership and errors. */
   int add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) override {
     return virt_uv_add_handle(fd, events, cb, opaque, ff);
   }
@@ -88,7 +88,7 @@ void call_and_destroy(void *opaque) noexcept {
   guarded([&] { (*closure)(); });
 }
 
-/* Hands `fn` to virt_uv_detach or virt_uv_drain. Where it fails, `fn` is destroyed at once. */
+/* Passes `fn` to virt_uv_detach or virt_uv_drain. If that fails, `fn` is destroyed at once. */
 template <typename Fn>
 std::error_code call_later(int (*later)(virt_uv_cb, void *), Fn &&fn) {
   using Closure = std::decay_t<Fn>;
@@ -101,22 +101,22 @@ std::error_code call_later(int (*later)(virt_uv_cb, void *), Fn &&fn) {
 
 }  // namespace detail
 
-/* The stay of UvEventImpl on one loop: attached by the constructor, detached by the destructor. Move-only; a default
- * one is attached to nothing.
+/* Attaches UvEventImpl to a loop in the constructor, and detaches it in the destructor. Move-only. A
+ * default-constructed Adapter is attached to nothing.
  *
- * Threads: every member on the loop's thread. Ownership: the loop stays the caller's. As there is one stay for each
- * process, so there should be one Adapter: a second on the same loop succeeds, and whichever goes first detaches. */
+ * Threads: call every member on the loop's thread. Ownership: the caller keeps the loop. A process has one attachment,
+ * so it should have one Adapter: a second one for the same loop succeeds, and the first that is destroyed detaches. */
 class Adapter {
  public:
   Adapter() = default;
 
-  /* As UvEventImpl::attach; throws std::system_error of its errors. */
+  /* Attaches as UvEventImpl::attach does; throws std::system_error with its errors. */
   explicit Adapter(uv_loop_t *loop, const virt_uv_options *options = nullptr) {
     UvEventImpl::instance().attach(loop, options);
     attached_ = true;
   }
 
-  /* The same, and sets `error` in place of throwing; then it is attached to nothing. */
+  /* The same, but sets `error` instead of throwing. On an error the object is attached to nothing. */
   Adapter(uv_loop_t *loop, const virt_uv_options *options, std::error_code &error) {
     UvEventImpl::instance().attach(loop, options, error);
     attached_ = !error;
@@ -131,26 +131,26 @@ class Adapter {
     return *this;
   }
 
-  /* Starts the detach. The loop must turn once more before uv_loop_close(); to learn when it is done, detach by name.
-   */
+  /* Starts the detach. The loop must run one more iteration before uv_loop_close(). To learn when the detach is done,
+   * call detach(done). */
   ~Adapter() { give_up(); }
 
   explicit operator bool() const noexcept { return attached_; }
 
-  /* The loop, or null: attached to nothing, or the host has closed our handles. */
+  /* Returns the loop. Null: attached to nothing, or the host has closed the library's handles. */
   uv_loop_t *loop() const noexcept { return attached_ ? virt_uv_loop() : nullptr; }
 
-  /* Detaches now, and calls `done()` in the loop once no handle of ours is left on it; `done` is destroyed after that
-   * call, or at once on an error. Whatever the result, this object is attached to nothing then. Errors are those of
-   * virt_uv_detach(): UV_ENOTCONN, UV_EALREADY, UV_ECONNABORTED, UV_EPERM; and UV_EINVAL is thrown for an empty
-   * std::function or null pointer. */
+  /* Starts the detach, and calls `done()` in the loop when no handle of the library is left on it. `done` is destroyed
+   * after that call, or at once on an error. In either case this object is attached to nothing afterwards. Errors are
+   * those of virt_uv_detach(): UV_ENOTCONN, UV_EALREADY, UV_ECONNABORTED, UV_EPERM. An empty std::function or a null
+   * pointer throws UV_EINVAL. */
   template <typename Fn>
   void detach(Fn &&done, std::error_code &error) {
     error = attached_ ? detail::call_later(virt_uv_detach, std::forward<Fn>(done)) : make_uv_error(UV_ENOTCONN);
     attached_ = false;
   }
 
-  /* The same, and throws std::system_error of those errors. */
+  /* The same, and throws std::system_error with those errors. */
   template <typename Fn>
   void detach(Fn &&done) {
     std::error_code error;
@@ -158,15 +158,15 @@ class Adapter {
     if (error) throw std::system_error(error, "virt_uv_detach");
   }
 
-  /* Calls `idle()` in the loop, once, as soon as nothing is registered and nothing waits to be freed, as
-   * virt_uv_drain() does, which says more; `idle` is destroyed after that call, or at once on an error. Errors:
-   * UV_ENOTCONN, UV_ENOMEM, UV_EPERM; and UV_EINVAL is thrown as in detach. */
+  /* Calls `idle()` in the loop, once, when nothing is registered and nothing waits to be freed: see virt_uv_drain().
+   * `idle` is destroyed after that call, or at once on an error. Errors: UV_ENOTCONN, UV_ENOMEM, UV_EPERM. An empty
+   * std::function or a null pointer throws UV_EINVAL. */
   template <typename Fn>
   void drain(Fn &&idle, std::error_code &error) {
     error = attached_ ? detail::call_later(virt_uv_drain, std::forward<Fn>(idle)) : make_uv_error(UV_ENOTCONN);
   }
 
-  /* The same, and throws std::system_error of those errors. */
+  /* The same, and throws std::system_error with those errors. */
   template <typename Fn>
   void drain(Fn &&idle) {
     std::error_code error;
@@ -175,7 +175,7 @@ class Adapter {
   }
 
  private:
-  /* What can go wrong here leaves nothing to detach: the host did it by another way. */
+  /* An error is ignored: it means that there is nothing to detach, because the host has done it in another way. */
   void give_up() noexcept {
     if (std::exchange(attached_, false)) virt_uv_detach(nullptr, nullptr);
   }

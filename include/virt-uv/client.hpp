@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Watches and timeouts of one's own in the loop that libvirt uses, whichever is registered, with closures.
+ * Watches and timeouts with closures, in the event loop that is registered with libvirt.
  *
- * libvirt's calls take (cb, opaque, ff). Here the closure is moved to the heap and is the opaque; cb and ff are two
- * functions made for its type: one calls it, the other destroys it. So it needs no wrapper, may be move-only, and is
- * destroyed exactly once: by ff, after its last call and its removal; or, where the add fails and ff is never called,
- * by the add. A closure may remove itself: ff waits until it has returned.
+ * libvirt's functions take (cb, opaque, ff). Here the closure is moved to the heap and is the opaque. cb and ff are two
+ * functions made for its type: one calls the closure, the other destroys it. So a closure needs no wrapper and may be
+ * move-only. It is destroyed exactly once: by ff, after its last call and its removal; or, if the add fails and ff is
+ * never called, by the add. A closure may remove itself: ff waits until the closure has returned.
  *
- * Threads: all calls are allowed from any thread once an event loop is registered; closures are called, and destroyed
- * after their removal, on the loop's thread. They take a copy of nothing: what they capture must be theirs or outlive
- * their destruction, not just the remove.
+ * Threads: each function may be called from any thread once an event loop is registered. Closures are called, and after
+ * their removal destroyed, on the loop's thread. What a closure refers to must live until the closure is destroyed, not
+ * just until the remove.
  *
- * An exception that a closure lets out is logged with what(), counted in virt_uv_stats, and goes no further; the
+ * An exception that a closure throws is logged with what() and counted in virt_uv_stats. It goes no further, and the
  * closure stays registered.
  */
 #ifndef VIRT_UV_CLIENT_HPP
@@ -32,7 +32,7 @@ namespace virt_uv {
 
 namespace detail {
 
-/* A closure on the heap, on its way to be an opaque. */
+/* Moves a closure to the heap, to become an opaque. */
 template <typename Fn>
 std::unique_ptr<std::decay_t<Fn>> to_heap(Fn &&fn) {
   using Closure = std::decay_t<Fn>;
@@ -60,10 +60,11 @@ void call_for_timeout(int timer, void *opaque) noexcept {
 
 }  // namespace detail
 
-/* Calls `fn(int watch, int fd, handle_event events)` in the loop whenever `fd` is ready for `events`, level-triggered;
- * error and hangup come with any mask but none. The fd stays the caller's, who must keep it open until the remove.
+/* Calls `fn(int watch, int fd, handle_event events)` in the loop whenever `fd` is ready for `events`. Any thread.
+ * Events are level-triggered; error and hangup are delivered with any mask except none. The caller keeps the ownership
+ * of the fd, and must keep it open until the remove.
  *
- * Returns the watch's id, at least 1. Throws std::system_error, the closure destroyed, of
+ * Returns the watch's id, at least 1. On an error it destroys the closure and throws std::system_error with
  *   UV_EINVAL  `fn` is an empty std::function or a null pointer;
  *   UV_EBADF   `fd` is not an open fd;
  *   UV_EIO     the event loop refused it, or none is registered;
@@ -82,17 +83,18 @@ int add_handle(int fd, handle_event events, Fn &&fn) {
   return watch;
 }
 
-/* Replaces the mask. An id that is not registered is silently ignored, as libvirt does it. */
+/* Replaces the mask. Any thread. An id that is not registered is silently ignored, as libvirt does. */
 inline void update_handle(int watch, handle_event events) { virEventUpdateHandle(watch, static_cast<int>(events)); }
 
-/* The closure is not called again, but for a call that is running on the loop's thread; it is destroyed there
- * afterwards, never within this call. Returns 0, or -1 for an id that is not registered. */
+/* Removes the watch. Any thread. The closure is not called again; a call that is running on the loop's thread may
+ * finish. Afterwards the closure is destroyed on that thread, never inside this function. Returns 0, or -1 for an id
+ * that is not registered. */
 inline int remove_handle(int watch) { return virEventRemoveHandle(watch); }
 
-/* Calls `fn(int timer)` in the loop every `frequency` milliseconds; 0: in every iteration; negative: not until it is
- * updated.
+/* Calls `fn(int timer)` in the loop every `frequency` milliseconds. Any thread. 0: in every iteration; negative: not
+ * before it is updated.
  *
- * Returns the timeout's id, at least 1. Throws std::system_error, the closure destroyed, of
+ * Returns the timeout's id, at least 1. On an error it destroys the closure and throws std::system_error with
  *   UV_EINVAL  `fn` is an empty std::function or a null pointer;
  *   UV_EIO     the event loop refused it, or none is registered;
  * and what moving `fn` throws. */
@@ -108,16 +110,16 @@ int add_timeout(int frequency, Fn &&fn) {
   return timer;
 }
 
-/* Replaces the frequency (milliseconds, as in add_timeout) and restarts the countdown. An id that is not registered is
- * silently ignored. */
+/* Replaces the frequency (milliseconds, as in add_timeout) and restarts the countdown. Any thread. An id that is not
+ * registered is silently ignored. */
 inline void update_timeout(int timer, int frequency) { virEventUpdateTimeout(timer, frequency); }
 
-/* As remove_handle. */
+/* Removes the timeout, as remove_handle does a watch. Any thread. */
 inline int remove_timeout(int timer) { return virEventRemoveTimeout(timer); }
 
 namespace detail {
 
-/* An id (0: none) that is removed with its owner. */
+/* Owns an id (0: none), and removes it in the destructor. */
 template <typename Wanted, void (*update_id)(int, Wanted), int (*remove_id)(int)>
 class Owned {
  public:
@@ -129,27 +131,26 @@ class Owned {
   }
   ~Owned() { remove(); }
 
-  /* The id, or 0 where nothing is owned. */
+  /* Returns the id, or 0 if nothing is owned. */
   int id() const noexcept { return id_; }
   explicit operator bool() const noexcept { return id_ != 0; }
 
-  /* As update_handle or update_timeout; nothing where nothing is owned. */
+  /* Calls update_handle or update_timeout. Does nothing if nothing is owned. */
   void update(Wanted wanted) noexcept {
     if (id_ != 0) update_id(id_, wanted);
   }
 
-  /* Removes it now; nothing where nothing is owned. */
+  /* Removes it now. Does nothing if nothing is owned. */
   void remove() noexcept { reset(0); }
 
-  /* Returns the id (0: none), which is the caller's to remove from now on. */
+  /* Returns the id (0: none) and gives up its ownership: the caller removes it. */
   [[nodiscard]] int release() noexcept { return std::exchange(id_, 0); }
 
  protected:
   explicit Owned(int id) noexcept : id_(id) {}
 
  private:
-  /* The new id is in place before the old one is removed, as an implementation's remove may come back to this object.
-   */
+  /* The new id is stored before the old one is removed, because an implementation's remove may call this object. */
   void reset(int id) noexcept {
     const int old = std::exchange(id_, id);
     if (old != 0) remove_id(old);
@@ -160,13 +161,13 @@ class Owned {
 
 }  // namespace detail
 
-/* Owns a watch: removes it when it is destroyed, assigned to, or told to. Move-only; a default one owns nothing. Any
- * thread, but one object is for one thread at a time. It may be destroyed inside its own closure. */
+/* Owns a watch: removes it on destruction, on assignment, and by remove(). Any thread, but one thread at a time for
+ * each object. Move-only; a default-constructed one owns nothing. It may be destroyed inside its own closure. */
 class Watch : public detail::Owned<handle_event, update_handle, remove_handle> {
  public:
   Watch() = default;
 
-  /* As add_handle, also in what it throws. */
+  /* Adds a watch as add_handle does, and throws what add_handle throws. */
   template <typename Fn>
   Watch(int fd, handle_event events, Fn &&fn) : Owned(add_handle(fd, events, std::forward<Fn>(fn))) {}
 };
@@ -176,7 +177,7 @@ class Timeout : public detail::Owned<int, update_timeout, remove_timeout> {
  public:
   Timeout() = default;
 
-  /* As add_timeout, also in what it throws. */
+  /* Adds a timeout as add_timeout does, and throws what add_timeout throws. */
   template <typename Fn>
   Timeout(int frequency, Fn &&fn) : Owned(add_timeout(frequency, std::forward<Fn>(fn))) {}
 };

@@ -2,9 +2,8 @@
  *
  * libuv's error codes as std::error_code.
  *
- * virt-uv answers with negative libuv codes. In C++ they travel as std::error_code of uv_category(), whose value is the
- * code itself, so `error.code().value() == UV_EBUSY` and `error.code() == std::errc::device_or_resource_busy` both
- * hold.
+ * virt-uv returns negative libuv codes. In C++ they become a std::error_code of uv_category() with the code as its
+ * value, so both `error.code().value() == UV_EBUSY` and `error.code() == std::errc::device_or_resource_busy` are true.
  */
 #ifndef VIRT_UV_ERROR_HPP
 #define VIRT_UV_ERROR_HPP
@@ -27,7 +26,7 @@ class UvCategory final : public std::error_category {
     return uv_strerror_r(code, text, sizeof text);
   }
 
-  /* libuv's codes are -errno, but for those it invented, which begin at UV_EAI_ADDRFAMILY and go down. */
+  /* libuv's codes are -errno, except its own, which start at UV_EAI_ADDRFAMILY and go down. */
   std::error_condition default_error_condition(int code) const noexcept override {
     const bool is_errno = code < 0 && code > UV_EAI_ADDRFAMILY;
     return is_errno ? std::error_condition(-code, std::generic_category()) : std::error_condition(code, *this);
@@ -36,13 +35,13 @@ class UvCategory final : public std::error_category {
 
 }  // namespace detail
 
-/* The category of libuv's codes: one object for the process. Any thread. */
+/* Returns the category of libuv's codes: one object for each process. Any thread. */
 inline const std::error_category &uv_category() noexcept {
   static const detail::UvCategory category;
   return category;
 }
 
-/* `code`: a libuv code (negative), or 0 for success. Any thread. */
+/* Returns `code`, a libuv code (negative) or 0 for success, as a std::error_code. Any thread. */
 inline std::error_code make_uv_error(int code) noexcept { return {code, uv_category()}; }
 
 namespace detail {

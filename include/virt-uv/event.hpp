@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * libvirt's event loop contract in C++17, header-only: the loop's side and the client's.
+ * libvirt's event loop in C++17, header-only: to implement one, and to use the one that is registered.
  *
  *     virt_uv::register_impl(my_loop);                                                   // event_impl.hpp
  *     virt_uv::Timeout tick(1000, [](int) { std::puts("a second"); });                   // client.hpp
  *     virt_uv::Watch input(0, virt_uv::handle_event::readable, [](int, int fd, virt_uv::handle_event) { ... });
  *
- * For the loop that is libuv's, see <virt-uv/adapter.hpp>. Link with pkg-config virt-uv. */
+ * For libuv's loop, see <virt-uv/adapter.hpp>. Link with pkg-config virt-uv. */
 #ifndef VIRT_UV_EVENT_HPP
 #define VIRT_UV_EVENT_HPP
 

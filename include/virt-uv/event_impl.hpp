@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * libvirt's contract with an event loop, as an abstract class, and its registration.
+ * An event loop for libvirt as an abstract class, and its registration.
  *
- * libvirt takes six plain functions, once for each process, and keeps them for good. Here, six static functions stand
- * between: libvirt calls them, they call the one registered EventImpl, and let no exception through, since a frame of
- * libvirt's C lies above. virEventRegisterImpl() returns nothing and ignores all calls but the first; so
- * register_impl() asks libvirt for a timeout, before and after, and believes only what it sees arrive.
+ * libvirt takes six plain functions, once for each process, and keeps them for good. Here they are six static
+ * functions: libvirt calls them, and they call the registered EventImpl. They let no exception through, because their
+ * caller is C. virEventRegisterImpl() returns nothing and ignores all calls except the first. So register_impl() adds a
+ * timeout through libvirt, before and after, and looks whether the call arrives.
  */
 #ifndef VIRT_UV_EVENT_IMPL_HPP
 #define VIRT_UV_EVENT_IMPL_HPP
@@ -22,7 +22,7 @@ namespace virt_uv {
 
 namespace detail {
 
-/* Runs `call`; an exception that it lets out is logged and counted, and ends here: the caller's caller is C. */
+/* Runs `call`. An exception that it throws is logged and counted, and goes no further: the caller's caller is C. */
 template <typename Call>
 void guarded(Call &&call) noexcept {
   try {
@@ -36,57 +36,59 @@ void guarded(Call &&call) noexcept {
 
 }  // namespace detail
 
-/* An event loop as libvirt wants it. Derive from it and override the six to give libvirt another loop than libuv's, or
- * to stand before UvEventImpl (adapter.hpp) and pass its calls on: then `cb`, `opaque` and `ff` must pass unchanged.
+/* An event loop as libvirt needs it. Derive from it and override the six functions, to give libvirt another loop than
+ * libuv's, or to decorate UvEventImpl (adapter.hpp). A decorator must pass `cb`, `opaque` and `ff` on unchanged.
  *
- * Threads: libvirt calls the six from any thread, with locks of its own held. So none of them may call `cb` or `ff`,
- * or wait for the loop's thread; those two run on the loop's thread, with no lock of the implementation held.
+ * Threads: libvirt calls the six functions from any thread, with its own locks held. So none of them may call `cb` or
+ * `ff`, or wait for the loop's thread. `cb` and `ff` are called on the loop's thread, with no lock of the
+ * implementation held.
  *
- * Ownership: libvirt keeps a registered implementation for as long as the process lives; so must its owner.
+ * Ownership: libvirt uses a registered implementation until the process ends; its owner must keep it as long.
  *
- * Errors: an exception out of one of the six is logged, counted in virt_uv_stats, and answered with -1 where there is
- * an answer. */
+ * Errors: an exception that one of the six functions throws is logged and counted in virt_uv_stats. libvirt gets -1 if
+ * the function returns a value. */
 class EventImpl {
  public:
   virtual ~EventImpl() = default;
 
-  /* Calls `cb` in the loop whenever `fd` is ready for `events`: virEventHandleType bits, which are level-triggered. For
-   * any mask but 0, which is silent, ERROR and HANGUP are always delivered. Returns an id of at least 1; or -1, and
-   * then `ff` is never called. */
+  /* Calls `cb` in the loop whenever `fd` is ready for `events`. Any thread. `events` are virEventHandleType bits, and
+   * level-triggered. ERROR and HANGUP are delivered with any mask except 0, which is silent. Returns an id of at least
+   * 1; or -1, and then `ff` is never called. */
   virtual int add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) = 0;
 
-  /* Replaces the mask. An id that is not registered is silently ignored. */
+  /* Replaces the mask. Any thread. An id that is not registered is silently ignored. */
   virtual void update_handle(int watch, int events) = 0;
 
-  /* `cb` is not called again, but for a call that is running on another thread. Once it has returned, `ff(opaque)` must
-   * be called in the loop, never from within this call. Returns 0, or -1 for an id that is not registered. */
+  /* Removes the watch. Any thread. `cb` is not called again; a call that is running on the loop's thread may finish.
+   * When it has returned, `ff(opaque)` must be called in the loop, never inside this function. Returns 0, or -1 for an
+   * id that is not registered. */
   virtual int remove_handle(int watch) = 0;
 
-  /* Calls `cb` in the loop every `frequency` milliseconds; 0: in every iteration; negative: not until it is updated.
-   * Returns an id of at least 1 (numbered apart from watches); or -1, and then `ff` is never called. */
+  /* Calls `cb` in the loop every `frequency` milliseconds. Any thread. 0: in every iteration; negative: not before it
+   * is updated. Returns an id of at least 1 (numbered apart from watches); or -1, and then `ff` is never called. */
   virtual int add_timeout(int frequency, virEventTimeoutCallback cb, void *opaque, virFreeCallback ff) = 0;
 
-  /* Replaces the frequency and restarts the countdown, also where it stays the same. An id that is not registered is
-   * silently ignored. */
+  /* Replaces the frequency and restarts the countdown, also if the frequency is the same. Any thread. An id that is not
+   * registered is silently ignored. */
   virtual void update_timeout(int timer, int frequency) = 0;
 
-  /* As remove_handle. */
+  /* Removes the timeout, as remove_handle does a watch. Any thread. */
   virtual int remove_timeout(int timer) = 0;
 
-  /* What an implementation dispatches through, on the loop's thread, with no lock held. An exception that a callback
-   * lets out is logged and counted, and the loop goes on. */
+  /* An implementation calls callbacks through these three, on the loop's thread, with no lock held. An exception that a
+   * callback throws is logged and counted, and the loop goes on. */
 
-  /* Calls `cb`; nothing where it is null. A null `opaque` is the business of `cb`. */
+  /* Calls `cb`, if it is not null. `opaque` is passed on, also if it is null. */
   static void run_handle_callback(int watch, int fd, int events, virEventHandleCallback cb, void *opaque) noexcept {
     if (cb != nullptr) detail::guarded([&] { cb(watch, fd, events, opaque); });
   }
 
-  /* Calls `cb`; nothing where it is null. A null `opaque` is the business of `cb`. */
+  /* Calls `cb`, if it is not null. `opaque` is passed on, also if it is null. */
   static void run_timeout_callback(int timer, virEventTimeoutCallback cb, void *opaque) noexcept {
     if (cb != nullptr) detail::guarded([&] { cb(timer, opaque); });
   }
 
-  /* Calls `ff`; nothing where it or `opaque` is null. Call it once for each removal, on a clean stack: from within no
+  /* Calls `ff`, if neither it nor `opaque` is null. Call it once for each removal, on a clean stack: not inside a
    * callback. */
   static void free_callback_opaque(virFreeCallback ff, void *opaque) noexcept {
     if (ff != nullptr && opaque != nullptr) detail::guarded([&] { ff(opaque); });
@@ -100,14 +102,14 @@ class EventImpl {
 
 namespace detail {
 
-/* What libvirt's six functions lead to. Two modules of a process that hide their symbols have one each; it is the probe
- * that tells them apart, not this. */
+/* Where libvirt's six functions lead. Two modules of a process that hide their symbols have one of these each; what
+ * tells them apart is the probe. */
 struct Registration {
-  /* One thread registers at a time; the functions that libvirt calls read `impl` without it. */
+  /* Held while a thread registers. The functions that libvirt calls read `impl` without it. */
   static inline std::mutex mutex;
   /* Registered by name. */
   static inline std::atomic<EventImpl *> impl{nullptr};
-  /* An implementation that an attach has proved to be registered, and that nobody has registered by name yet. */
+  /* The implementation that an attach has registered, as long as it was not registered by name. */
   static inline EventImpl *implied = nullptr;
 
   static int add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) noexcept {
@@ -143,12 +145,12 @@ struct Registration {
     return result;
   }
 
-  /* The probe's callback; its timeout is disabled and soon removed, so it serves as a mark only. */
+  /* The probe's callback. It is never called, because its timeout is disabled: it only marks the probe. */
   static void arrived(int, void *) {}
 
   struct Probe {
-    bool taken;   /* some loop is registered and gave the timeout an id */
-    bool arrived; /* it came through the functions above */
+    bool taken;   /* an event loop is registered and returned an id for the timeout */
+    bool arrived; /* the call came through the functions above */
   };
 
   static Probe probe() noexcept {
@@ -158,11 +160,11 @@ struct Registration {
     return {timer != -1, seen};
   }
 
-  /* With `mutex` held. An implementation that refuses the probe is seen by `impl` only, a foreign one by the probe
-   * only. */
+  /* With `mutex` held. Only `impl` shows an implementation that refuses the probe, and only the probe shows a foreign
+   * one. */
   static bool occupied() noexcept { return impl != nullptr || probe().taken; }
 
-  /* With `mutex` held. Returns 0, UV_EBUSY, or UV_EIO where libvirt could not be initialised. */
+  /* With `mutex` held. Returns 0, UV_EBUSY, or UV_EIO if libvirt could not be initialised. */
   static int claim(EventImpl &wanted) noexcept {
     if (virInitialize() < 0) return UV_EIO;
     if (occupied()) return UV_EBUSY;
@@ -182,14 +184,14 @@ inline void throw_unless_registered(int error) {
 
 }  // namespace detail
 
-/* Makes `impl` the event loop of libvirt, for the whole process and for good, and proves it: a timeout added through
- * libvirt (disabled, and removed at once) must arrive there.
+/* Makes `impl` libvirt's event loop, for the whole process and for good. Any thread. It verifies the registration: a
+ * timeout that it adds through libvirt (disabled, and removed at once) must arrive at `impl`.
  *
- * Call it before the first libvirt connection is opened, and before virt_uv_attach() or an Adapter, unless `impl` is
- * UvEventImpl::instance(): attaching it in C++ registers it too, and it may then be registered by name still, once. Any
- * thread. `impl` stays the caller's and must outlive all use of libvirt.
+ * Call it before the first libvirt connection is opened, and before virt_uv_attach() or an Adapter. There is one
+ * exception: attaching in C++ registers UvEventImpl::instance(), which may then still be registered by name, once. The
+ * caller keeps the ownership of `impl`, which must live as long as libvirt is used.
  *
- * Throws std::system_error of
+ * Throws std::system_error with
  *   UV_EBUSY  an event loop is registered already, be it by C code or by register_default();
  *   UV_EIO    libvirt could not be initialised. */
 inline void register_impl(EventImpl &impl) {
@@ -201,7 +203,7 @@ inline void register_impl(EventImpl &impl) {
     detail::throw_unless_registered(Registration::claim(impl));
 }
 
-/* Registers libvirt's own loop, which run_default() turns. Any thread. Throws std::system_error of
+/* Registers libvirt's own loop, which run_default() runs. Any thread. Throws std::system_error with
  *   UV_EBUSY  an event loop is registered already;
  *   UV_EIO    libvirt could not set its loop up. */
 inline void register_default() {
@@ -212,8 +214,8 @@ inline void register_default() {
   if (virEventRegisterDefaultImpl() < 0) detail::throw_unless_registered(UV_EIO);
 }
 
-/* One iteration of libvirt's own loop, which must be registered: waits for an event and calls what is due. Always on
- * the same thread. Throws std::system_error of UV_EIO where libvirt says that it failed. */
+/* Runs one iteration of libvirt's own loop, which must be registered: waits for an event and calls what is due. Call it
+ * always on the same thread. Throws std::system_error with UV_EIO if libvirt reports a failure. */
 inline void run_default() {
   if (virEventRunDefaultImpl() < 0) detail::throw_uv_error(UV_EIO, "virEventRunDefaultImpl failed");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The four events of a watch as a mask of its own type: virEventHandleType's bits, which mix with no other int. To
- * libvirt's ints and back it goes by static_cast only. */
+ * The four events of a watch as a mask of its own type. It has the bits of virEventHandleType, and does not mix with
+ * other integers: static_cast converts it to libvirt's int and back. */
 #ifndef VIRT_UV_HANDLE_EVENT_HPP
 #define VIRT_UV_HANDLE_EVENT_HPP
 
@@ -28,14 +28,14 @@ constexpr handle_event operator&(handle_event a, handle_event b) noexcept {
 constexpr handle_event &operator|=(handle_event &a, handle_event b) noexcept { return a = a | b; }
 constexpr handle_event &operator&=(handle_event &a, handle_event b) noexcept { return a = a & b; }
 
-/* The other ones of the four. */
+/* Returns those of the four events that are not in `a`. */
 constexpr handle_event operator~(handle_event a) noexcept {
   constexpr int all =
       VIR_EVENT_HANDLE_READABLE | VIR_EVENT_HANDLE_WRITABLE | VIR_EVENT_HANDLE_ERROR | VIR_EVENT_HANDLE_HANGUP;
   return static_cast<handle_event>(~static_cast<int>(a) & all);
 }
 
-/* Is one of `wanted` among `events`? */
+/* Returns whether at least one of `wanted` is in `events`. */
 constexpr bool has(handle_event events, handle_event wanted) noexcept {
   return (events & wanted) != handle_event::none;
 }
