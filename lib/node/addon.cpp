@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The functions that index.js calls. Node-API alone is used, so one build serves every Node from 12.19 on; and uv_* is
- * left for the host to give: a second libuv would drive Node's loop with the wrong code. index.js checks arguments.
+ * The functions that index.js calls. index.js checks the arguments.
+ *
+ * The addon uses Node-API version 8 alone, so one build serves Node 16 and later. It takes uv_* from the host: a second
+ * libuv in the process would drive Node's loop with the wrong code.
  */
 #include <virt-uv/virt-uv.h>
 

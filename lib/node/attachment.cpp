@@ -7,8 +7,8 @@
 
 namespace virt_uv::node {
 
-/* The library keeps a drain that waits across detach and attach, perhaps in another thread. So one of these belongs to
- * the library until it is called, and its owner is taken away when the owner detaches. */
+/* The library keeps a waiting drain across detach and attach, perhaps in another thread. So a Drain belongs to the
+ * library until it is called, and loses its owner when the owner detaches. */
 struct Attachment::Drain {
   Attachment *owner;
   Function idle;
@@ -38,7 +38,7 @@ int Attachment::detach(Function done) {
   return err;
 }
 
-/* The library refuses only where the host has closed every handle on the loop, our own included. */
+/* The library refuses only if the host has closed every handle on the loop, our own too. */
 int Attachment::start_detach() {
   state_ = State::kDetaching;
   const int err = virt_uv_detach(on_library_detached, this);
@@ -78,7 +78,7 @@ int Attachment::apply_options() {
   return virt_uv_attach(loop_, &options);
 }
 
-/* Whether what is registered keeps the loop alive outlives a detach in the library; in Node each attach begins anew. */
+/* In the library, unref() holds across a detach. In Node each attach begins with ref(). */
 void Attachment::take_hold() {
   state_ = State::kAttached;
   virt_uv_ref();
@@ -106,7 +106,7 @@ void Attachment::on_idle(void *opaque) {
   drain->idle.call(owner->context_, 0, "drain");
 }
 
-/* What was owned can be called or released by nobody else any more, whichever thread attaches next. */
+/* A drain without an owner is not called, whichever thread attaches next. The caller calls or releases its function. */
 std::vector<Attachment::Drain *> Attachment::disown_drains() {
   std::vector<Drain *> drains;
   drains.swap(drains_);
@@ -125,7 +125,8 @@ void Attachment::on_library_detached(void *opaque) {
 
 void Attachment::on_prepare_closed(uv_handle_t *prepare) { static_cast<Attachment *>(prepare->data)->finish_detach(); }
 
-/* The function called may attach again; and once the hook of an ending environment is removed, `this` may go. */
+/* The function that is called may attach again. When the hook of an ending environment is removed, `this` may be
+ * deleted. */
 void Attachment::finish_detach() {
   state_ = State::kDetached;
   Function done = std::exchange(detached_, Function());

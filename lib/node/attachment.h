@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * One environment's hold on libvirt's events: the main thread's or a worker's, from attach until its handles are
- * closed.
+ * The attachment of one environment, the main thread's or a worker's, from attach until its handles are closed.
  *
- *     kDetached ──attach──▶ kAttached ──detach, or the environment ends──▶ kDetaching ──handles closed──▶ kDetached
+ *     kDetached ──attach──▶ kAttached ──detach, end of environment──▶ kDetaching ──handles closed──▶ kDetached
  *
- * A worker's loop must be empty when its thread ends: Node aborts the process otherwise. So while attached there is an
- * asynchronous cleanup hook; Node turns the loop until the hook is removed, which happens once the last handle is
- * closed. That holds for terminate() and process.exit() in a worker too. When the main thread exits by process.exit()
- * Node runs no hooks, and none are needed.
+ * A worker's loop must be empty when its thread ends: otherwise Node aborts the process. So an attached environment has
+ * an asynchronous cleanup hook. Node runs the loop until the hook is removed, which is done when the last handle is
+ * closed. This is so for terminate() and for process.exit() in a worker too. When the main thread ends by
+ * process.exit(), Node runs no hooks, and none is needed.
  *
- * Callbacks of libvirt's run straight from libuv, where Node knows nothing of them. Node runs what promises have
- * waiting after each of its own callbacks, and in each check phase; what a timeout of libvirt's settles would wait for
- * as long as the loop sleeps. So a prepare handle, which does not keep the loop alive, has Node do so before that.
+ * libuv calls libvirt's callbacks directly, so Node does not notice them. Node runs the pending promise jobs after each
+ * of its own callbacks, and in each check phase. A promise that one of libvirt's timeouts resolves would wait for as
+ * long as the loop sleeps. So a prepare handle, which does not keep the loop alive, makes Node run the jobs before the
+ * sleep.
  */
 #ifndef VIRT_UV_NODE_ATTACHMENT_H
 #define VIRT_UV_NODE_ATTACHMENT_H
@@ -34,13 +34,13 @@ class Attachment {
   Attachment(const Attachment &) = delete;
   Attachment &operator=(const Attachment &) = delete;
 
-  /* Each answers 0 or a libuv error. A function given is called later, unless the answer is an error. */
+  /* Each returns 0 or a libuv error. A function that is passed is called later, unless an error is returned. */
   int attach(unsigned slow_callback_ms);
   int detach(Function done);
-  int drain(Function idle); /* with UV_ECANCELED when a detach comes first */
+  int drain(Function idle); /* called with UV_ECANCELED if a detach comes first */
   int ref();
   int unref();
-  int listen(napi_value listener); /* for log lines; nullptr: no more */
+  int listen(napi_value listener); /* to log lines; nullptr: stop */
 
  private:
   enum class State { kDetached, kAttached, kDetaching };

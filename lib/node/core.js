@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Where the library's own sources are, for binding.gyp: in the source tree around this folder, or in core/, where
-// `npm pack` puts a copy so that the package builds by itself.
+// Lists the library's own sources for binding.gyp. They are in the source tree around this folder, or in core/, where
+// `npm pack` puts a copy so that the package can be built alone.
 //
 //     node core.js sources | includes | copy | remove
 'use strict';

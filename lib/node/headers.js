@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Prints the folder that holds node_api.h: of npm's node-api-headers if it can be resolved from here, or else the one
-// installed beside this Node.
+// Prints the folder with node_api.h: that of npm's node-api-headers if it can be resolved from here, otherwise the one
+// that was installed with this Node.
 'use strict';
 
 const fs = require('fs');

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// libvirt's events in this thread's event loop. index.d.ts says what each function promises.
+// libvirt's events in this thread's event loop. index.d.ts has the contract of each function.
 //
-// Arguments are checked here, the rest is the addon's. It lies beside this file when Meson built it, and in
-// build/Release when npm did.
+// Arguments are checked here; the addon does the rest. It is beside this file if Meson built it, and in build/Release
+// if npm did.
 'use strict';
 
 const fs = require('fs');
@@ -53,7 +53,8 @@ function unref() {
 }
 
 function onLog(listener) {
-  if (listener !== null && typeof listener !== 'function') throw invalid('onLog: the listener must be a function or null');
+  if (listener !== null && typeof listener !== 'function')
+    throw invalid('onLog: the listener must be a function or null');
   addon.onLog(listener);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What the library tells of itself, as JS objects. From any environment, attached or not.
+ * The library's statistics and its list of watches, as JS objects. Any environment, attached or not.
  */
 #ifndef VIRT_UV_NODE_INSPECT_H
 #define VIRT_UV_NODE_INSPECT_H

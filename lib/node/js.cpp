@@ -10,7 +10,7 @@ namespace {
 
 bool env_is_ending(napi_status status) { return status == napi_pending_exception || status == napi_cannot_run_js; }
 
-/* uv_strerror says what a code means to libuv; this says what it means here. */
+/* uv_strerror says what a code means in libuv; this says what it means here. */
 const char *advice(int uv_error) {
   switch (uv_error) {
     case UV_EBUSY:
@@ -21,11 +21,11 @@ const char *advice(int uv_error) {
     case UV_ECANCELED:
       return "detached before everything was closed; close connections and await drain() before detach()";
     case UV_ENOTSUP:
-      return "the libuv of this process cannot be driven; onLog() or VIRT_UV_LOG=error in the environment tell why";
+      return "virt-uv cannot use the libuv of this process; onLog() or VIRT_UV_LOG=error in the environment says why";
     case UV_EIO:
       return "libvirt could not be initialised";
     case UV_ECONNABORTED:
-      return "the host closed our handles itself; the loop is given up";
+      return "the host has closed virt-uv's handles; attach() again";
     default:
       return uv_strerror(uv_error);
   }

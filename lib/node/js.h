@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The little that the addon needs over Node-API: errors with a libuv code, and calling into JS from a libuv callback.
+ * What the addon needs on top of Node-API: errors with a libuv code, and calls into JS from a libuv callback.
  *
- * A status that Node-API returns for a broken invariant of ours ends the process with the place (JS_CHECK). What a
- * dying environment returns, napi_pending_exception and napi_cannot_run_js, is no such thing: there is nobody left to
- * tell.
+ * When Node-API reports a broken invariant of ours, JS_CHECK ends the process and prints the call. The statuses of an
+ * ending environment, napi_pending_exception and napi_cannot_run_js, are ignored: no caller is left to be told.
  */
 #ifndef VIRT_UV_NODE_JS_H
 #define VIRT_UV_NODE_JS_H
@@ -25,8 +24,8 @@ void throw_error(napi_env env, const char *function, int uv_error);
 void set_number(napi_env env, napi_value object, const char *name, double value);
 void set_string(napi_env env, napi_value object, const char *name, const char *value);
 
-/* A JS function kept for later: called at most once, on the thread of its environment. Copies name the same function.
- */
+/* A JS function that is kept to be called later, at most once, on the thread of its environment. Copies refer to the
+ * same function. */
 class Function {
  public:
   Function() = default;
@@ -41,7 +40,7 @@ class Function {
   napi_ref ref_ = nullptr;
 };
 
-/* While it lives, a libuv callback may use JS; when it ends, Node runs the promises and ticks that became ready. */
+/* While it exists, a libuv callback may use JS. At its end Node runs the promise jobs and ticks that are pending. */
 class CallbackScope {
  public:
   CallbackScope(napi_env env, napi_async_context context);

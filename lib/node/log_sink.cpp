@@ -50,14 +50,14 @@ const char *level_name(virt_uv_log_level level) {
   return "error";
 }
 
-/* What a listener throws is the application's: Node treats it as uncaught, as it does in any event listener. */
+/* What a listener throws is an uncaught exception, as in any event listener of Node. */
 void report_thrown(napi_env env) {
   napi_value error = nullptr;
   JS_CHECK(napi_get_and_clear_last_exception(env, &error));
   JS_CHECK(napi_fatal_exception(env, error));
 }
 
-/* `env` is null when the environment ends with lines undelivered. */
+/* `env` is null when the environment ends before the line was delivered. */
 void deliver(napi_env env, napi_value listener, void *, void *data) {
   const std::unique_ptr<Line> line(static_cast<Line *>(data));
   if (env == nullptr) return;
@@ -85,7 +85,7 @@ void LogSink::listen(napi_value listener) {
   JS_CHECK(napi_create_threadsafe_function(env_, listener, nullptr, name, 0, 1, nullptr, nullptr, nullptr, deliver,
                                            &channel_));
   JS_CHECK(napi_unref_threadsafe_function(env_, channel_));
-  /* Hooks run last in, first out: this one comes before the one by which Node closes the threadsafe function. */
+  /* Hooks run in reverse order: this one runs before the one by which Node closes the threadsafe function. */
   JS_CHECK(napi_add_env_cleanup_hook(env_, stop_at_exit, this));
   const std::lock_guard<std::mutex> guard(channels().lock);
   channels().by_id[id_] = channel_;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Log lines, from the thread they arise in to the JS listener of one environment.
+ * Takes log lines from any thread to the JS listener of one environment.
  *
- * A line may come from any thread, libvirt's locks held, and even after a detach is done, from a thread that was in
- * a call by then. So what the library is given as `log_opaque` is no pointer but a number: looked up under a lock, and
- * dropped when its environment is gone. Lines travel through a threadsafe function that does not keep the loop alive.
+ * A line may come from any thread, with libvirt's locks held. It may come even after the end of a detach, from a thread
+ * that was inside a call at that time. So `log_opaque` is not a pointer but a number. It is looked up under a lock, and
+ * not found when its environment is gone. Lines pass through a threadsafe function that does not keep the loop alive.
  */
 #ifndef VIRT_UV_NODE_LOG_SINK_H
 #define VIRT_UV_NODE_LOG_SINK_H
@@ -23,8 +23,8 @@ class LogSink {
   LogSink(const LogSink &) = delete;
   LogSink &operator=(const LogSink &) = delete;
 
-  void listen(napi_value listener);      /* nullptr: no more */
-  void fill(virt_uv_options *ret) const; /* `log` and `log_opaque`: ours if somebody listens */
+  void listen(napi_value listener);      /* nullptr: stop */
+  void fill(virt_uv_options *ret) const; /* sets `log` and `log_opaque`: ours if there is a listener */
 
  private:
   static void stop_at_exit(void *sink);
