@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Domain events in a libuv loop, until it is interrupted.
+ * Prints domain events in a libuv loop until it is interrupted.
  *
  *     cc domain-events.c -o domain-events $(pkg-config --cflags --libs virt-uv) && ./domain-events qemu:///system
  */
@@ -23,7 +23,7 @@ static int on_event(virConnectPtr conn, virDomainPtr domain, int event, int deta
 
 static void on_idle(void *opaque) {
   (void)opaque;
-  virt_uv_detach(NULL, NULL); /* nothing of libvirt's is left; with our handles gone too, uv_run returns */
+  virt_uv_detach(NULL, NULL); /* nothing is registered any more; without the library's handles uv_run returns */
 }
 
 static void on_interrupt(uv_signal_t *interrupt, int number) {
@@ -31,7 +31,7 @@ static void on_interrupt(uv_signal_t *interrupt, int number) {
   uv_close((uv_handle_t *)interrupt, NULL);
   virConnectDomainEventDeregisterAny(connection, callback);
   virConnectClose(connection);
-  virt_uv_drain(on_idle, NULL); /* the connection's socket is closed in the loop */
+  virt_uv_drain(on_idle, NULL); /* the loop closes the connection's socket */
 }
 
 static int fail(const char *what, const char *why) {

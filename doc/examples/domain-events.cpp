@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * domain-events.c in C++: what it opens closes itself, and what fails throws.
+ * domain-events.c in C++: destructors close what was opened, and errors are exceptions.
  *
  *     c++ -std=c++17 domain-events.cpp -o domain-events $(pkg-config --cflags --libs virt-uv)
  */
@@ -47,7 +47,7 @@ class Watcher {
   int callback_ = -1;
 };
 
-/* Runs `then` at the first SIGINT, and leaves the loop. */
+/* Runs `then` at the first SIGINT, and closes its handle. */
 class Interrupt {
  public:
   Interrupt(uv_loop_t *loop, std::function<void()> then) : then_(std::move(then)) {
@@ -75,7 +75,7 @@ int main(int argc, char **argv) try {
 
   const Interrupt interrupt(loop, [&] {
     watcher.reset();
-    adapter.drain([&] { adapter.detach([] {}); });  // the connection's socket is closed in the loop
+    adapter.drain([&] { adapter.detach([] {}); });  // the loop closes the connection's socket
   });
   std::cerr << "watching; interrupt to end\n";
   uv_run(loop, UV_RUN_DEFAULT);

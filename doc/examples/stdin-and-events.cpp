@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A prompt and libvirt's events in one loop, on one thread: `suspend NAME` and `resume NAME` act on a domain, and what
- * happens to domains is printed as it comes, whoever did it. The end of the input ends it.
+ * A prompt and libvirt's events in one loop, on one thread. `suspend NAME` and `resume NAME` act on a domain. What
+ * happens to domains is printed, whatever caused it. The program ends at the end of its input.
  *
  *     c++ -std=c++17 stdin-and-events.cpp -o stdin-and-events $(pkg-config --cflags --libs virt-uv)
  *     ./stdin-and-events test:///default
@@ -37,7 +37,7 @@ class Prompt {
     if (callback_ >= 0) virConnectDomainEventDeregisterAny(connection_.get(), callback_);
   }
 
-  /* Takes what there is of the input and does each whole line of it. False: it has ended. */
+  /* Reads the input that is available and obeys each complete line. Returns false at the end of the input. */
   bool read_input() {
     char bytes[512];
     const ssize_t count = read(STDIN_FILENO, bytes, sizeof bytes);
@@ -83,7 +83,7 @@ int main(int argc, char **argv) try {
     if (prompt->read_input()) return;
     input.remove();
     prompt.reset();
-    adapter.drain([&] { adapter.detach([] {}); });  // the connection's socket is closed in the loop
+    adapter.drain([&] { adapter.detach([] {}); });  // the loop closes the connection's socket
   });
   uv_run(loop, UV_RUN_DEFAULT);
   return uv_loop_close(loop) == 0 ? 0 : 1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * An event loop implementation of one's own: TracingImpl prints what libvirt asks of its event loop, and has libuv's do
- * it. To give libvirt another loop altogether, override the same six, keep what they are told, and call back through
- * run_handle_callback, run_timeout_callback and free_callback_opaque.
+ * An event loop implementation of your own: TracingImpl prints each call that libvirt makes, and passes it on to
+ * virt-uv. To give libvirt another loop altogether, override the same six functions, store what they are passed, and
+ * call back through run_handle_callback, run_timeout_callback and free_callback_opaque.
  *
  *     c++ -std=c++17 tracing-impl.cpp -o tracing-impl $(pkg-config --cflags --libs virt-uv) && ./tracing-impl
  */
@@ -47,7 +47,7 @@ class TracingImpl final : public virt_uv::EventImpl {
   }
 
  private:
-  /* libvirt calls from any thread. */
+  /* Any thread, as libvirt calls from any thread. */
   template <typename... Words>
   void say(const Words &...words) {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -63,7 +63,7 @@ struct Close {
   void operator()(virDomainPtr domain) const { virDomainFree(domain); }
 };
 
-/* Something for libvirt to do: an event of its built-in test driver. */
+/* Causes an event of libvirt's built-in test driver. */
 class Demo {
  public:
   explicit Demo(virt_uv::Adapter &adapter) : adapter_(adapter), connection_(virConnectOpen("test:///default")) {
@@ -95,7 +95,7 @@ class Demo {
 }  // namespace
 
 int main() try {
-  static TracingImpl &tracing = *new TracingImpl;  // libvirt keeps it until the process ends
+  static TracingImpl &tracing = *new TracingImpl;  // libvirt uses it until the process ends
   virt_uv::register_impl(tracing);                 // before anything is attached or connected
 
   uv_loop_t *loop = uv_default_loop();

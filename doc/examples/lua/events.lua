@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 --
--- libvirt's domain events in luv's loop, from LuaJIT: nothing but a foreign-function interface is needed.
+-- libvirt's domain events in luv's loop, from LuaJIT, with nothing but the foreign-function interface.
 --
 --     luajit events.lua [URI [COUNT]]      prints COUNT lifecycle events (by default all, for ever), and ends
 --
--- Without a URI it is test:///default, which lives in this process alone; so then a timer of luv's makes the events.
+-- The default URI is test:///default. Its domains exist in this process alone, so a luv timer causes the events.
 --
--- luv keeps its loop to itself, but each of its handles knows it: a luv handle is a userdata that holds a uv_handle_t *.
--- Callbacks run inside uv.run(), which is a C function to LuaJIT's compiler, as its rules for callbacks want.
+-- luv has no function that returns its loop, but each of its handles knows it: a luv handle is a userdata that holds a
+-- uv_handle_t *. Callbacks run inside uv.run(). LuaJIT does not compile this C function, as its rules for callbacks
+-- demand.
 local ffi = require('ffi')
 local uv = require('luv')
 
@@ -27,7 +28,8 @@ ffi.cdef [[
   typedef int (*lifecycle_cb)(virConnectPtr conn, virDomainPtr domain, int event, int detail, void *opaque);
   virConnectPtr virConnectOpen(const char *uri);
   int virConnectClose(virConnectPtr conn);
-  int virConnectDomainEventRegisterAny(virConnectPtr conn, virDomainPtr domain, int id, lifecycle_cb cb, void *opaque, void *freecb);
+  int virConnectDomainEventRegisterAny(virConnectPtr conn, virDomainPtr domain, int id, lifecycle_cb cb,
+                                       void *opaque, void *freecb);
   int virConnectDomainEventDeregisterAny(virConnectPtr conn, int callback);
   const char *virDomainGetName(virDomainPtr domain);
   virDomainPtr virDomainLookupByName(virConnectPtr conn, const char *name);
@@ -37,12 +39,14 @@ ffi.cdef [[
   const char *virGetLastErrorMessage(void);
 ]]
 
--- The libuv that luv itself uses: asked by the name it was linked with, the linker answers with the one already there.
+-- The libuv that luv itself uses: for the name that luv was linked with, the linker returns the one already loaded.
 local libuv = ffi.load('libuv.so.1')
 local virt_uv = ffi.load(os.getenv('VIRT_UV_LIBRARY') or 'libvirt-uv.so.0')
 local libvirt = ffi.load('libvirt.so.0')
 
-local EVENTS = { [0] = 'defined', 'undefined', 'started', 'suspended', 'resumed', 'stopped', 'shutdown', 'pm suspended', 'crashed' }
+local EVENTS = {
+  [0] = 'defined', 'undefined', 'started', 'suspended', 'resumed', 'stopped', 'shutdown', 'pm suspended', 'crashed',
+}
 local LIFECYCLE = 0 -- VIR_DOMAIN_EVENT_ID_LIFECYCLE
 
 local function loop_of_luv()
@@ -52,8 +56,8 @@ local function loop_of_luv()
   return loop
 end
 
--- While attached, end by os.exit(): where the Lua state is closed instead, luv closes every handle on its loop as if it
--- were one of its own, and the library's are not.
+-- While attached, end by os.exit(). When the Lua state is closed, luv treats every handle on its loop as one of its
+-- own, and the library's handles are not.
 local function fail(what, why)
   io.stderr:write('events.lua: ', what, ': ', ffi.string(why), '\n')
   os.exit(1)
@@ -108,7 +112,7 @@ end)
 callback = libvirt.virConnectDomainEventRegisterAny(conn, nil, LIFECYCLE, on_event, nil, nil)
 libvirt_check(callback >= 0, 'virConnectDomainEventRegisterAny')
 
--- Once everything is closed, the loop is given back; uv.run() then has nothing left to do.
+-- When everything is closed, detach; uv.run() then has nothing left to do, and returns.
 local on_drained = ffi.cast('virt_uv_cb', function() uv_check(virt_uv.virt_uv_detach(nil, nil), 'virt_uv_detach') end)
 uv_check(virt_uv.virt_uv_drain(on_drained, nil), 'virt_uv_drain')
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The part of libvirt that the dashboard needs, called straight from JS through koffi.
+// The part of libvirt that the dashboard needs, called from JS through koffi.
 //
-// Calls that may block run in Node's thread pool (`.async`), so that they never hold the loop. Events arrive in the loop, by
-// virt-uv, as calls of two C callbacks that all connections share: `opaque` is the connection's number, no pointer, so
-// an event that comes late finds nobody instead of something freed.
+// Calls that may block run in Node's thread pool (`.async`), so that they do not block the loop. virt-uv delivers
+// events in the loop, as calls of two C callbacks that all connections share. `opaque` is the connection's number and
+// not a pointer, so a late event does not reach freed memory: its number is not found.
 'use strict';
 
 const { EventEmitter } = require('events');
@@ -30,13 +30,20 @@ const virConnectSetKeepAlive = blocking('int virConnectSetKeepAlive(void *conn, 
 const virConnectRegisterCloseCallback = blocking(
   'int virConnectRegisterCloseCallback(void *conn, close_callback *cb, intptr_t opaque, void *freecb)',
 );
-const virConnectUnregisterCloseCallback = blocking('int virConnectUnregisterCloseCallback(void *conn, close_callback *cb)');
-const virConnectDomainEventRegisterAny = blocking(
-  'int virConnectDomainEventRegisterAny(void *conn, void *domain, int event_id, lifecycle_callback *cb, intptr_t opaque, void *freecb)',
+const virConnectUnregisterCloseCallback = blocking(
+  'int virConnectUnregisterCloseCallback(void *conn, close_callback *cb)',
 );
-const virConnectDomainEventDeregisterAny = blocking('int virConnectDomainEventDeregisterAny(void *conn, int callback_id)');
+const virConnectDomainEventRegisterAny = blocking(
+  'int virConnectDomainEventRegisterAny(void *conn, void *domain, int event_id, lifecycle_callback *cb, ' +
+    'intptr_t opaque, void *freecb)',
+);
+const virConnectDomainEventDeregisterAny = blocking(
+  'int virConnectDomainEventDeregisterAny(void *conn, int callback_id)',
+);
 const virConnectListAllDomains = blocking('int virConnectListAllDomains(void *conn, _Out_ void **domains, uint flags)');
-const virDomainGetState = blocking('int virDomainGetState(void *domain, _Out_ int *state, _Out_ int *reason, uint flags)');
+const virDomainGetState = blocking(
+  'int virDomainGetState(void *domain, _Out_ int *state, _Out_ int *reason, uint flags)',
+);
 const virDomainLookupByName = blocking('void *virDomainLookupByName(void *conn, const char *name)');
 const free = libc.func('void free(void *memory)');
 
@@ -48,13 +55,16 @@ const verbs = {
 
 const LIFECYCLE = 0; // VIR_DOMAIN_EVENT_ID_LIFECYCLE
 const states = ['no state', 'running', 'blocked', 'paused', 'shutting down', 'shut off', 'crashed', 'pm suspended'];
-const events = ['defined', 'undefined', 'started', 'suspended', 'resumed', 'stopped', 'shutdown', 'pm suspended', 'crashed'];
+const events = [
+  'defined', 'undefined', 'started', 'suspended', 'resumed', 'stopped', 'shutdown', 'pm suspended', 'crashed',
+];
 
 const connections = new Map();
 let lastNumber = 0;
 
 const onLifecycle = koffi.register((_conn, domain, event, detail, opaque) => {
-  connections.get(Number(opaque))?.emit('lifecycle', { name: virDomainGetName(domain), event: events[event] ?? String(event), detail });
+  const name = virDomainGetName(domain);
+  connections.get(Number(opaque))?.emit('lifecycle', { name, event: events[event] ?? String(event), detail });
   return 0;
 }, 'lifecycle_callback *');
 
@@ -62,7 +72,7 @@ const onClose = koffi.register((_conn, reason, opaque) => {
   connections.get(Number(opaque))?.emit('closed', reason);
 }, 'close_callback *');
 
-/** Emits 'lifecycle' { name, event, detail } and, when the connection dies, 'closed' (a virConnectCloseReason). */
+/** Emits 'lifecycle' { name, event, detail } and, when the connection is lost, 'closed' (a virConnectCloseReason). */
 class Connection extends EventEmitter {
   #conn;
   #number;
@@ -80,7 +90,7 @@ class Connection extends EventEmitter {
       await connection.close();
       throw error;
     }
-    // A driver that runs in this process has no keepalive, and needs none.
+    // A driver inside this process has no keepalive and needs none.
     if (keepAlive) await virConnectSetKeepAlive(connection.#conn, keepAlive.interval, keepAlive.count);
     return connection;
   }
@@ -88,8 +98,11 @@ class Connection extends EventEmitter {
   async #listen() {
     this.#number = ++lastNumber;
     connections.set(this.#number, this);
-    this.#callbackId = await this.#call(virConnectDomainEventRegisterAny, this.#conn, null, LIFECYCLE, onLifecycle, this.#number, null);
-    await this.#call(virConnectRegisterCloseCallback, this.#conn, onClose, this.#number, null);
+    const [conn, number] = [this.#conn, this.#number];
+    this.#callbackId = await this.#call(
+      virConnectDomainEventRegisterAny, conn, null, LIFECYCLE, onLifecycle, number, null,
+    );
+    await this.#call(virConnectRegisterCloseCallback, conn, onClose, number, null);
     this.#listensForClose = true;
   }
 
@@ -145,7 +158,7 @@ class Connection extends EventEmitter {
     }
   }
 
-  /** Also of a connection that has died. Its socket closes in the loop, soon after. */
+  /** Also for a connection that was lost. The loop closes its socket afterwards. */
   async close() {
     connections.delete(this.#number);
     if (this.#callbackId >= 0) await virConnectDomainEventDeregisterAny(this.#conn, this.#callbackId);

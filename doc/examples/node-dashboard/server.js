@@ -5,8 +5,8 @@
 //
 //     npm install && node server.js [--port N] URI...      # test:///default will do for a first look
 //
-// What a browser shows is what libvirt says: a button asks libvirt, and the row changes when the event comes, also for
-// what somebody else did. A connection that dies is shown so, and is opened again.
+// The page shows what libvirt reports: a button calls libvirt, and the row changes when the event comes, also for
+// changes that were made elsewhere. A connection that is lost is shown as lost, and opened again.
 'use strict';
 
 const fs = require('fs');
@@ -19,7 +19,7 @@ const RETRY_MS = 2000;
 const ACTIONS = new Set(['start', 'suspend', 'resume']);
 const KEEP_ALIVE = { interval: 5, count: 3 };
 
-/** One URI: its state as the page shows it, kept true by events. `changed` is called after each change. */
+/** One URI: its state as the page shows it, updated by events. `changed` is called after each change. */
 class Host {
   domains = [];
   status = 'connecting';
@@ -54,7 +54,7 @@ class Host {
     }
   }
 
-  /** Asks libvirt; that it was done shows by the event. */
+  /** Calls libvirt. The page changes when the event comes. */
   async act(action, name) {
     if (!this.#connection) throw new Error(`${this.uri} is not connected`);
     await this.#connection[action](name);
@@ -73,7 +73,7 @@ class Host {
     try {
       this.#show(this.status, (await this.#connection?.domains()) ?? []);
     } catch {
-      // The connection is gone; 'closed' comes, or came, for it.
+      // The connection is lost: 'closed' is emitted for it, or was.
     }
   }
 
@@ -130,10 +130,14 @@ class Dashboard {
 
   #serve(request, response) {
     const url = new URL(request.url, 'http://localhost');
-    if (request.method === 'GET' && url.pathname === '/') return response.setHeader('Content-Type', 'text/html; charset=utf-8').end(this.#page);
+    if (request.method === 'GET' && url.pathname === '/') return this.#servePage(response);
     if (request.method === 'GET' && url.pathname === '/events') return this.#stream(response);
     if (request.method === 'POST' && url.pathname === '/act') return this.#act(url.searchParams, response);
     response.writeHead(404).end('not found\n');
+  }
+
+  #servePage(response) {
+    response.setHeader('Content-Type', 'text/html; charset=utf-8').end(this.#page);
   }
 
   #stream(response) {
