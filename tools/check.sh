@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Builds everything and runs every test, from a bare Debian 12 on, in five parts:
+# Builds everything and runs every test, starting from a bare Debian 12, in five parts:
 #
 #     gcc       g++, warnings are errors, run-time checks on: every test that `meson test --list` has
 #     clang     clang++, warnings are errors: everything compiles; the suites unit and api
 #     asan      AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
 #     tsan      ThreadSanitizer
-#     valgrind  memcheck on the gcc tree, on little of each
+#     valgrind  memcheck on the gcc tree, on a small part of each test
 #
-# A part ends with one line of figures; before it stand the last lines of each test that failed. The last line of all is
-# `N passed, N failed, N skipped`, in test cases, and the script fails when one failed or none ran. The trees lie in
-# build-check/ and are used again by the next run; tools/count-tests.py finds the figures.
+# A part ends with one line of figures, after the last lines of each test that failed. The last line of the output is
+# `N passed, N failed, N skipped`, in test cases. The script fails if a test failed or none ran. The build trees are in
+# build-check/ and are used again by the next run. tools/count-tests.py counts.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 . tools/tree.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What tools/count-tests.py makes of the summaries that test programs print, and of tests that fail, skip, or are missing."""
+"""tools/count-tests.py reads the summaries of test programs, and counts tests that fail, skip, or are missing."""
 
 import json
 import subprocess
@@ -26,7 +26,8 @@ class CountTests(unittest.TestCase):
             list_file.write_text("".join(name + "\n" for name in listed))
             if entries:
                 log.write_text("".join(json.dumps(test) + "\n" for test in entries))
-            run = subprocess.run([sys.executable, COUNT_TESTS, list_file, log], capture_output=True, text=True, check=True)
+            command = [sys.executable, COUNT_TESTS, list_file, log]
+            run = subprocess.run(command, capture_output=True, text=True, check=True)
         return run.stdout
 
     def figures(self, *entries):
@@ -70,7 +71,8 @@ class CountTests(unittest.TestCase):
         self.assertEqual(self.figures(entry(text, "FAIL", 1)), "2 passed, 3 failed, 1 skipped")
 
     def test_node_is_not_counted_a_second_time_as_tap(self):
-        text = "TAP version 13\nok 1 - a\n    ok 1 - sub\n1..1\n# tests 5\n# pass 3\n# fail 0\n# cancelled 0\n# skipped 1\n# todo 1\n"
+        text = ("TAP version 13\nok 1 - a\n    ok 1 - sub\n1..1\n"
+                "# tests 5\n# pass 3\n# fail 0\n# cancelled 0\n# skipped 1\n# todo 1\n")
         self.assertEqual(self.figures(entry(text)), "3 passed, 0 failed, 2 skipped")
 
     def test_node_on_a_terminal(self):

@@ -4,12 +4,12 @@
 
     tools/count-tests.py LIST LOG
 
-LIST is what `meson test --list` printed, LOG is the run's JSON log. A test program's own summary says how many cases it
-had (Catch2, Python's unittest, Node's runner, TAP); one that prints none is one case. Meson's verdict stands above the summary: a
-program that Meson calls failed has at least one failure, whatever it printed. A test that LIST has and LOG has not is a
-failure too, and so is one that ran no case: what was forgotten must not look green.
+LIST is the output of `meson test --list`, LOG is the JSON log of the run. The summary that a test program prints gives
+the number of its cases (Catch2, Python's unittest, Node's runner, TAP). A program without a summary is one case. The
+verdict of Meson has precedence: a program that Meson calls failed has at least one failure, whatever it printed. A test that
+is in LIST and not in LOG is a failure too, and so is a program that ran no case: a test must not be lost unnoticed.
 
-Prints the last lines of each test that failed, a line for each that was skipped, and then `N passed, N failed, N skipped`.
+Prints the last lines of each test that failed, a line for each that was skipped, and `N passed, N failed, N skipped`.
 """
 
 import json
@@ -23,14 +23,17 @@ GOOD = ("OK", "EXPECTEDFAIL")
 
 
 class Figures(Counter):
-    """passed, failed and skipped; a program whose summary says that it ran nothing has `empty`."""
+    """passed, failed and skipped; `empty` for a program whose summary says that it ran nothing."""
 
     def __str__(self):
         return ", ".join(f"{self[key]} {key}" for key in ("passed", "failed", "skipped"))
 
 
 def catch2(text):
-    """`All tests passed (3 assertions in 2 test cases)`, or `test cases: 4 | 1 passed | 2 failed | 1 failed as expected`."""
+    """`All tests passed (3 assertions in 2 test cases)`, or
+
+    `test cases: 4 | 1 passed | 2 failed | 1 failed as expected`.
+    """
     figures = Figures()
     for cases in re.findall(r"^All tests passed \(\d+ assertions? in (\d+) test cases?\)", text, re.M):
         figures["passed"] += int(cases)
@@ -42,7 +45,7 @@ def catch2(text):
 
 
 def unittest(text):
-    """`Ran 6 tests in 0.1s`, and then `OK` or `FAILED`, with the exceptions in parentheses."""
+    """`Ran 6 tests in 0.1s`, then `OK` or `FAILED`, with the exceptions in parentheses."""
     figures = Figures()
     for ran, details in re.findall(r"^Ran (\d+) tests? in [^\n]*\n+(?:OK|FAILED)\b([^\n]*)", text, re.M):
         exceptions = dict(re.findall(r"(\w[a-z ]*)=(\d+)", details))
@@ -54,7 +57,7 @@ def unittest(text):
 
 
 def node(text):
-    """`# pass 3` and its like, at the end of what Node's test runner prints (with another sign before it on a terminal)."""
+    """`# pass 3` and similar lines at the end of the output of Node's test runner (on a terminal with another sign)."""
     kinds = {"pass": "passed", "fail": "failed", "cancelled": "failed", "skipped": "skipped", "todo": "skipped"}
     figures = Figures()
     for kind, number in re.findall(r"^(?:#|ℹ) (pass|fail|cancelled|skipped|todo) (\d+)$", text, re.M):
@@ -64,7 +67,7 @@ def node(text):
 
 
 def tap(text):
-    """`1..3`, `ok 1 - name`, `not ok 2`, `ok 3 # SKIP reason`; lines of subtests are indented and not counted."""
+    """`1..3`, `ok 1 - name`, `not ok 2`, `ok 3 # SKIP reason`. Lines of subtests are indented, and not counted."""
     plan = re.search(r"^1\.\.(\d+)", text, re.M)
     if not plan:
         return Figures()
@@ -78,7 +81,7 @@ def tap(text):
 
 
 def summary(text):
-    """What the program itself says; what Node's runner prints is TAP too, so only one of these two is asked."""
+    """The program's own figures. The output of Node's runner is TAP too, so TAP is read only if it is not Node's."""
     return catch2(text) + unittest(text) + (+node(text) or tap(text))
 
 

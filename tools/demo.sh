@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Shows virt-uv at work, from a bare Debian 12 on: installs what is missing, builds into build/, and runs
+# Shows virt-uv at work, starting from a bare Debian 12: installs what is missing, builds into build/, and runs
 #
 #     virt-uv-events --demo
 #
-# or, where arguments are given, virt-uv-events with those. Silent where it has nothing to do; stdout is the program's alone.
+# or virt-uv-events with the arguments that are given. It prints nothing if there is nothing to install or build. Its
+# stdout is that of the program alone.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 . tools/tree.sh

@@ -6,8 +6,8 @@
 #     tools/deps.sh build    what tools/demo.sh needs: compilers, Meson and the libraries
 #     tools/deps.sh test     that, and what tools/check.sh needs
 #
-# Where nothing is missing it asks dpkg once and is done; no right to install is needed then. apt-get's own words are
-# shown only when it fails; ours go to stderr, so that a program started behind this script has stdout to itself.
+# If nothing is missing, it asks dpkg once and ends; it then needs no right to install. The output of apt-get is shown
+# only if it fails. All output goes to stderr, so that stdout is left to a program that is started after this script.
 set -euo pipefail
 
 build=(g++ libc6-dev meson ninja-build pkg-config
@@ -25,7 +25,7 @@ die() {
   exit 1
 }
 
-# Prints those of the given packages that dpkg does not have installed.
+# Prints which of the given packages are not installed.
 missing() {
   local entry package installed
   installed=$(dpkg-query --show --showformat='${db:Status-Abbrev} ${Package}\n' "${@%%=*}" 2>/dev/null |
@@ -62,7 +62,7 @@ case ${1-} in
 esac
 
 command -v apt-get >/dev/null ||
-  die 'this is not a Debian system (it has no apt-get). Install what stands for these packages, and build with Meson:' \
+  die 'this is not a Debian system (it has no apt-get). Install what these packages contain, and build with Meson:' \
     "${wanted[*]%%=*}"
 
 readarray -t packages < <(missing "${wanted[@]}")

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The README's C program is a program: it compiles without a warning against BUILD's library and prints what the README says.
+# The README's C program compiles without a warning against BUILD's library, and prints what the README says.
 #
 #     readme-test.sh SOURCE BUILD
 set -euo pipefail
@@ -14,7 +14,7 @@ read -ra flags < <(pkg-config --cflags --libs libuv libvirt)
 cc -std=gnu99 -Wall -Wextra -pedantic -Werror "$folder/program.c" -o "$folder/program" \
   -I"$source/include" -L"$build/lib" -Wl,-rpath,"$build/lib" -lvirt-uv "${flags[@]}"
 
-# It stays, as its connection is open: so it is ended once it has printed.
+# The program keeps running, because its connection is open. So it is killed when it has printed its line.
 coproc program { exec stdbuf --output=L "$folder/program"; }
 # shellcheck disable=SC2154
 pid=$program_PID

@@ -1,15 +1,15 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# How programs are run that were built with sanitizers, for the scripts beside this one (bash; source it).
+# Settings for programs that were built with sanitizers, for the other scripts of this folder (bash; source it).
 
-# g++ 12's sanitizers find no room for their shadow memory where the kernel randomises addresses widely. This goes before
-# the command.
+# The sanitizers of g++ 12 do not find room for their shadow memory if the kernel randomises addresses with too many
+# bits. This prefix goes before the command.
 # shellcheck disable=SC2034
 fixed_addresses=()
 setarch --addr-no-randomize true 2>/dev/null && fixed_addresses=(setarch --addr-no-randomize)
 
-# UBSan would only print and go on; a program that a sanitizer stops has failed.
+# By default UBSan only prints and continues. A finding of any sanitizer must fail the test.
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export TSAN_OPTIONS=second_deadlock_stack=1

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The long form of the tests of threads, lifetimes and faults, which tools/check.sh runs in a bounded form. In build-check/:
+# The long form of the tests of threads, lifetimes and faults; tools/check.sh runs the short form. In build-check/:
 #
-#     tools/soak.sh            all parts; the best part of an hour on two cores
-#     tools/soak.sh PART...    of these:
+#     tools/soak.sh            all parts; most of an hour on two cores
+#     tools/soak.sh PART...    some of these:
 #
 #         stress      millions of operations by eight threads, millions of flips, every fault
 #         asan        the same under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
@@ -12,8 +12,8 @@
 #         libvirtd    tens of thousands of connections to a real libvirtd, which is killed and stopped
 #         fuzz        a million inputs, by libFuzzer, guided by the coverage of the core
 #
-# VIRT_UV_SOAK is a factor for all of it: 0.01 to try it out, 10 for a night. Each part ends with its figures. The first
-# that fails ends the script.
+# VIRT_UV_SOAK is a factor for all counts: 0.01 for a trial, 10 for a night. Each part ends with its figures. The first
+# part that fails ends the script.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 . tools/tree.sh
@@ -23,7 +23,7 @@ export LC_ALL=C.UTF-8
 
 times() { awk -v factor="${VIRT_UV_SOAK:-1}" -v count="$1" 'BEGIN { printf "%.15g\n", factor * count }'; }
 
-# suites TREE COUNT ARGUMENTS...: those tests, COUNT times as much of each as check.sh does, however long it takes.
+# suites TREE COUNT ARGUMENTS...: runs those tests, COUNT times as much of each as check.sh runs, without a time limit.
 suites() {
   local tree=build-check/$1 status=0
   export VIRT_UV_STRESS
@@ -34,7 +34,8 @@ suites() {
     "$@" >"$tree/soak.out" 2>&1 || status=$?
   [[ $status == 0 ]] || cat "$tree/meson-logs/soak.txt"
   grep -hE ' OK | FAIL |SKIP|TIMEOUT' "$tree/soak.out"
-  grep -hE '^ +[0-9]+ (operations|flips)|made to fail|[0-9] connections|^[0-9]+ programs' "$tree/meson-logs/soak.txt" || true
+  grep -hE '^ +[0-9]+ (operations|flips)|made to fail|[0-9] connections|^[0-9]+ programs' \
+    "$tree/meson-logs/soak.txt" || true
   return "$status"
 }
 

@@ -1,15 +1,17 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Build trees, for the scripts beside this one (bash; source it with the repository's top as the working directory).
+# Build trees, for the other scripts of this folder (bash; source it with the top of the repository as the working
+# directory).
 #
-# A tree is set up once, for this place, this Meson and these options, and `.made-for` in it says so. A tree of ours that
-# was made for something else is made anew. One that somebody set up by hand keeps the options it has.
+# A tree is set up once for a path, a version of Meson and a set of options, which are written in its file `.made-for`.
+# A tree that was set up by these scripts for something else is made anew. A tree that was set up by hand keeps its
+# options.
 
-# Debian's tools first: a Python or a Meson from elsewhere does not see Debian's modules. libvirtd lies in an sbin.
+# Debian's tools first: a Python or Meson from elsewhere does not find Debian's modules. libvirtd is in an sbin folder.
 export PATH="/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}"
 
-# quietly COMMAND...: its output is shown, on stderr, only if it fails.
+# quietly COMMAND...: shows the output of the command, on stderr, only if it fails.
 quietly() {
   local output
   output=$("$@" 2>&1 </dev/null) && return
@@ -17,7 +19,7 @@ quietly() {
   return 1
 }
 
-# configure TREE [OPTIONS...]: sets TREE up with these options of `meson setup`, unless it is.
+# configure TREE [OPTIONS...]: sets TREE up with these options of `meson setup`, unless that was done before.
 configure() {
   local tree=$1 made_for
   shift
