@@ -6,8 +6,9 @@
 
 LIST is the output of `meson test --list`, LOG is the JSON log of the run. The summary that a test program prints gives
 the number of its cases (Catch2, Python's unittest, Node's runner, TAP). A program without a summary is one case. The
-verdict of Meson has precedence: a program that Meson calls failed has at least one failure, whatever it printed. A test that
-is in LIST and not in LOG is a failure too, and so is a program that ran no case: a test must not be lost unnoticed.
+verdict of Meson has precedence: a program that Meson calls failed has at least one failure, whatever it printed. A
+test that is in LIST and not in LOG is a failure too, and so is a program that ran no case: a test must not be lost
+unnoticed.
 
 Prints the last lines of each test that failed, a line for each that was skipped, and `N passed, N failed, N skipped`.
 """

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// A scenario is a Catch2 test case with a World, named as a sentence behind the rows of contract.md that it shows:
+// A scenario is a Catch2 test case with a World, named after the rows of doc/contract.md that it shows, and a sentence:
 //
 //     CONFORMANCE("row 11: removing a disabled watch succeeds") { ... world.remove(...) ... }
 //
