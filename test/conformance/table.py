@@ -30,7 +30,7 @@ RULES = {
     '15': 'What a callback adds fires from the next iteration on',
     '16': '`ff` is called once, last, on the loop\'s thread, on a clean stack, and may call anything',
     '17': '`ff` is never called inside `remove`',
-    '18': 'The fd belongs to the caller: it may be closed around the remove and reused; its flags stay as they were',
+    '18': 'The fd belongs to the caller: closed around the remove, reused, and with its flags left as they are',
     '19': 'A watched fd that was closed does no harm',
     '20': 'Timeouts: negative is disabled, 0 is every iteration, positive repeats, INT_MAX is legal',
     '21': 'An update with the same frequency restarts the countdown',
