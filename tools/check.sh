@@ -3,6 +3,7 @@
 #
 # Builds everything and runs every test, starting from a bare Debian 12, in five parts:
 #
+#     lint      the checks of tools/lint.sh, which build nothing
 #     gcc       g++, warnings are errors, run-time checks on: every test that `meson test --list` has
 #     clang     clang++, warnings are errors: everything compiles; the suites unit and api
 #     asan      AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
@@ -23,8 +24,8 @@ passed=0 failed=0 skipped=0
 
 # set_up NAME [OPTIONS...]: sets up build-check/NAME.
 # build NAME: builds all of it.
-# tests PART NAME [OPTIONS...]: builds what those tests of build-check/NAME need that these options of `meson test` choose,
-# and runs them.
+# tests PART NAME [OPTIONS...]: builds what those tests of build-check/NAME need that these options of `meson test`
+# choose, and runs them.
 set_up() {
   local name=$1
   shift
@@ -43,7 +44,7 @@ does_not_build() {
 }
 
 tests() {
-  local part=$1 tree=build-check/$2 began=$SECONDS status=0 logs figures
+  local part=$1 tree=build-check/$2 began=$SECONDS status=0 logs
   shift 2
   printf 'Testing: %s\n' "$part" >&2
   logs=$tree/meson-logs/$part
@@ -54,7 +55,12 @@ tests() {
     --logbase "$part" "$@" >"$logs.out" 2>&1 || status=$?
   # The number of tests that failed; or this, when one could not be built.
   [[ $status != 125 ]] || tail -n 60 "$logs.out"
-  figures=$(python3 tools/count-tests.py "$logs.list" "$logs"*.json)
+  add "$part" "$began" "$(python3 tools/count-tests.py "$logs.list" "$logs"*.json)"
+}
+
+# add PART BEGAN OUTPUT: shows what OUTPUT says before its last line, and adds the figures there.
+add() {
+  local part=$1 began=$2 figures=$3
   sed '$d' <<<"$figures"
   figures=${figures##*$'\n'}
   printf '%s: %s (%d s)\n' "$part" "$figures" $((SECONDS - began))
@@ -64,6 +70,7 @@ tests() {
 
 tools/deps.sh test
 
+add lint "$SECONDS" "$(tools/lint.sh)"
 if set_up gcc -Dwerror=true -Dchecks=true -Dnode=enabled && build gcc; then
   tests gcc gcc
   tests valgrind gcc --setup valgrind --timeout-multiplier 30 --no-suite foreign \

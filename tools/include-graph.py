@@ -4,10 +4,10 @@
 
     tools/include-graph.py LIB
 
-Each folder of LIB is a layer, and may include only what MAY_INCLUDE says: api -> loop -> core, with no way back. A binding
-(node) is built over the public header, and includes no layer. Files include each other in no cycle; a header and the source
-file of the same name are one node. `core` knows neither libuv nor epoll: it includes no header of theirs, and its code has
-no identifier of theirs.
+Each folder of LIB is a layer, and includes only itself and what MAY_INCLUDE says: api -> loop -> core, with no way
+back. A binding (node) is built over the public header, and includes no layer. Files include each other in no cycle; a
+header and the source file of the same name are one node. `core` knows neither libuv nor epoll: it includes no header
+of theirs, and its code has no identifier of theirs.
 
 Prints a line `file:line: what is wrong` for each fault, and fails if there was one.
 """

@@ -9,6 +9,8 @@ source=$1 build=$2
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+# The backquotes are Markdown's.
+# shellcheck disable=SC2016
 sed -n '/^```c$/,/^```$/{/^```/!p}' "$source/README.md" >"$folder/program.c"
 read -ra flags < <(pkg-config --cflags --libs libuv libvirt)
 cc -std=gnu99 -Wall -Wextra -pedantic -Werror "$folder/program.c" -o "$folder/program" \

@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Checks the sources without running them:
+#
+#     tools/lint.sh            all checks
+#     tools/lint.sh CHECK...   of these:
+#
+#         format      clang-format would change no C or C++ file
+#         includes    the includes of lib/ point one way (tools/include-graph.py)
+#         width       no line has more than 120 columns
+#         spdx        each file names its licence in its first lines
+#         shell       shellcheck
+#         spelling    codespell; tools/codespell-ignore.txt lists the words that it takes for mistakes
+#         tidy        clang-tidy on lib/, as .clang-tidy says
+#
+# A check prints what is wrong as `file:line: what`; one that prints anything, or ends with an error, has failed. All
+# run, on the files that git tracks. The last line is `N passed, N failed, N skipped`, in checks.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+. tools/tree.sh
+exec </dev/null
+export LC_ALL=C.UTF-8
+
+# tracked [PATTERNS...]: the tracked files that match one of these (all of them without one), each ended by a NUL.
+tracked() { git ls-files -z -- "$@"; }
+
+# written: the tracked files that are written by hand and can have a comment. JSON cannot; the licence, pictures and the
+# fuzzer's inputs are not ours to wrap.
+written() { tracked . ':!COPYING' ':!*.json' ':!*.svg' ':!*.png' ':!test/fuzz/corpus'; }
+
+format() { tracked '*.c' '*.cpp' '*.h' '*.hpp' | xargs -0 clang-format --dry-run -Werror; }
+
+includes() { tools/include-graph.py lib; }
+
+width() {
+  { written | xargs -0 grep -HnE '.{121}' || true; } | sed -E 's/^([^:]+:[0-9]+:).*/\1 more than 120 columns/'
+}
+
+spdx() {
+  written | xargs -0 awk '
+    FNR > 5 { nextfile }
+    /SPDX-License-Identifier: LGPL-2\.1-or-later/ { named[FILENAME] }
+    END { for (i = 1; i < ARGC; i++) if (!(ARGV[i] in named)) print ARGV[i] ":1: no SPDX line in the first five" }'
+}
+
+shell() {
+  written | xargs -0 awk '
+    FNR > 1 { nextfile }
+    FILENAME ~ /\.sh$/ || /^#!.*\/(env +)?(ba|da)?sh( |$)/ { print FILENAME }' |
+    xargs -d '\n' shellcheck --external-sources --format=gcc
+}
+
+spelling() { written | xargs -0 codespell --ignore-words tools/codespell-ignore.txt; }
+
+# The tree gives the compiler's options, and nothing is built in it.
+tidy() {
+  CC=clang CXX=clang++ configure build-check/lint -Dnode=enabled || return
+  export -f quietly
+  # shellcheck disable=SC2016
+  tracked 'lib/*.cpp' |
+    xargs -0 -P2 -I{} bash -c 'quietly clang-tidy -p build-check/lint --quiet "$1"' bash {} 2>&1 |
+    sed -E "s|^$PWD/(build-check/lint/../../)?||"
+}
+
+[[ $# -gt 0 ]] || set -- format includes width spdx shell spelling tidy
+for check; do
+  [[ $check =~ ^(format|includes|width|spdx|shell|spelling|tidy)$ ]] || { sed -n '4,19s/^# \?//p' "$0"; exit 2; }
+done
+tools/deps.sh test
+
+passed=0 failed=0
+for check; do
+  status=0
+  output=$("$check" 2>&1) || status=$?
+  if [[ $status == 0 && -z $output ]]; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    printf '%s\n---- lint: %s failed\n' "${output:-exit status $status, and no word of why}" "$check"
+  fi
+done
+printf '%s passed, %s failed, 0 skipped\n' "$passed" "$failed"
+[[ $failed == 0 ]]
