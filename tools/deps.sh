@@ -16,7 +16,7 @@ build=(g++ libc6-dev meson ninja-build pkg-config
 # PACKAGE=FILE: satisfied by the file too, because a Node that is not Debian's brings npm and the headers along.
 test=("${build[@]}" catch2 clang libclang-rt-14-dev valgrind spin python3
       libvirt-daemon libvirt-clients libvirt-glib-1.0-dev libglib2.0-dev
-      python3-libvirt strace clang-format clang-tidy shellcheck codespell
+      python3-libvirt strace clang-format clang-tidy shellcheck codespell gcovr
       luajit lua-luv chromium=/usr/bin/chromium make
       nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)
 

@@ -11,6 +11,7 @@
 #         tsan        the same under ThreadSanitizer
 #         libvirtd    tens of thousands of connections to a real libvirtd, which is killed and stopped
 #         fuzz        a million inputs, by libFuzzer, guided by the coverage of the core
+#         coverage    tools/coverage.sh: how much of lib/ the tests run
 #
 # VIRT_UV_SOAK is a factor for all counts: 0.01 for a trial, 10 for a night. Each part ends with its figures. The first
 # part that fails ends the script.
@@ -70,9 +71,11 @@ fuzz() {
   grep -hE 'DONE|Done|stat::(number_of_executed_units|average_exec_per_sec)' $tree/soak.out
 }
 
-[[ $# -gt 0 ]] || set -- stress asan tsan libvirtd fuzz
+coverage() { tools/coverage.sh; }
+
+[[ $# -gt 0 ]] || set -- stress asan tsan libvirtd fuzz coverage
 for part; do
-  [[ $part =~ ^(stress|asan|tsan|libvirtd|fuzz)$ ]] || { sed -n '4,16s/^# \?//p' "$0"; exit 2; }
+  [[ $part =~ ^(stress|asan|tsan|libvirtd|fuzz|coverage)$ ]] || { sed -n '4,18s/^# \?//p' "$0"; exit 2; }
 done
 tools/deps.sh test
 for part; do
