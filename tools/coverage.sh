@@ -6,8 +6,8 @@
 #     tools/coverage.sh
 #
 # Prints, file by file, the lines that no test ran and those with a branch that no test took, and then the figures. It
-# fails below 98% of lines or 92% of branches, and when a test fails. Branches that only an exception takes do not count:
-# g++ makes one of nearly every call.
+# fails below 98% of lines or 92% of branches, and when a test fails. Branches that only an exception takes do not
+# count: g++ makes one of nearly every call.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 . tools/tree.sh

@@ -3,8 +3,8 @@
 // A whole loop on poll(2), registered through the C++ contract: what EventImpl asks for is enough.
 #include <climits>
 
-#include "poll_event_impl.hpp"
 #include "loop.hpp"
+#include "poll_event_impl.hpp"
 
 namespace conformance {
 namespace {

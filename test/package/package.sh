@@ -55,7 +55,8 @@ build_example() { # FILE
 start_libvirtd() {
   coproc LIBVIRTD { LD_LIBRARY_PATH='' exec /usr/bin/python3 -B "$source/test/support/libvirtd.py"; }
   launcher=$LIBVIRTD_PID
-  exec {to_libvirtd}>&"${LIBVIRTD[1]}" {LIBVIRTD[1]}>&-
+  local coproc_end=${LIBVIRTD[1]}
+  exec {to_libvirtd}>&"$coproc_end" {coproc_end}>&-
   read -r uri <&"${LIBVIRTD[0]}" || fail "libvirtd didn't start"
   trap stop_libvirtd EXIT
 }
