@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Builds everything and runs every test, starting from a bare Debian 12, in five parts:
+# Builds everything and runs every test, starting from a bare Debian 12, in six parts:
 #
 #     lint      the checks of tools/lint.sh, which build nothing
 #     gcc       g++, warnings are errors, run-time checks on: every test that `meson test --list` has
