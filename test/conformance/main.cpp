@@ -8,6 +8,7 @@
 // --trace writes what each scenario saw, for compare.py: a line of JSON for each, with its name, its trace and the key
 // of the known difference that it shows. --known prints the known differences as JSON.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <signal.h>
 #include <unistd.h>
 

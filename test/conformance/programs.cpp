@@ -7,6 +7,7 @@
 // A program comes on stdin, a line for each operation (interpreter.hpp) and `end`; what it showed goes to stdout, and
 // `end`.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <signal.h>
 #include <unistd.h>
 

@@ -4,6 +4,7 @@
 #include "world.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <libvirt/libvirt.h>
 #include <unistd.h>
 
