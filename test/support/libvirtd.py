@@ -84,8 +84,7 @@ class Libvirtd:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, open(self._path("log"), "a") as log:
             ready.bind(self._path("notify"))
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL",
-                 "libvirtd", "-f", self._path("libvirtd.conf"), "-p", self._path("pid")],
+                ["setpriv", "--pdeathsig", "KILL", *self._command()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=dict(os.environ, LIBVIRT_DRIVER_DIR=self._path("drivers"), LC_ALL="C.UTF-8",
                          NOTIFY_SOCKET=self._path("notify")))
@@ -95,6 +94,9 @@ class Libvirtd:
             self.kill()
             with open(self._path("log")) as said:
                 raise RuntimeError("libvirtd does not answer:\n" + said.read())
+
+    def _command(self):
+        return ["libvirtd", "-f", self._path("libvirtd.conf"), "-p", self._path("pid")]
 
     def _wait_for(self, ready):
         """False: the daemon has ended, or takes too long."""
@@ -133,8 +135,11 @@ class Libvirtd:
         """Defines a domain, which is an event with its name in it."""
         path = self._path(f"{name}.xml")
         with open(path, "w") as xml:
-            xml.write(f"<domain type='test'><name>{name}</name><memory>1024</memory><os><type>hvm</type></os></domain>")
+            xml.write(self.xml_of(name))
         self.virsh(f"define {path}")
+
+    def xml_of(self, name):
+        return f"<domain type='test'><name>{name}</name><memory>1024</memory><os><type>hvm</type></os></domain>"
 
     def reach(self, *programs, limit=LIMIT):
         """Makes events until each program has printed one: from then on it misses none. Returns the last domain's name, whose
