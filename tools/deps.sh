@@ -3,8 +3,9 @@
 #
 # Installs, by apt-get, the Debian packages that are missing.
 #
-#     tools/deps.sh build    what tools/demo.sh needs: compilers, Meson and the libraries
-#     tools/deps.sh test     that, and what tools/check.sh needs
+#     tools/deps.sh build        what tools/demo.sh needs: compilers, Meson and the libraries
+#     tools/deps.sh test         that, and what tools/check.sh needs
+#     tools/deps.sh platforms    what tools/platforms.sh needs
 #
 # If nothing is missing, it asks dpkg once and ends; it then needs no right to install. The output of apt-get is shown
 # only if it fails. All output goes to stderr, so that stdout is left to a program that is started after this script.
@@ -14,11 +15,16 @@ build=(g++ libc6-dev meson ninja-build pkg-config
        libuv1-dev libvirt-dev libfmt-dev nlohmann-json3-dev libcli11-dev)
 
 # PACKAGE=FILE: satisfied by the file too, because a Node that is not Debian's brings npm and the headers along.
-test=("${build[@]}" catch2 clang libclang-rt-14-dev valgrind spin python3
+test=("${build[@]}" ccache catch2 clang libclang-rt-dev valgrind spin python3
       libvirt-daemon libvirt-clients libvirt-glib-1.0-dev libglib2.0-dev
-      python3-libvirt strace clang-format clang-tidy shellcheck codespell gcovr
+      python3-libvirt strace git clang-format clang-tidy shellcheck codespell gcovr
       luajit lua-luv chromium=/usr/bin/chromium make
+      qemu-system-x86 libvirt-daemon-driver-qemu
       nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)
+# In Debian 12 the storage driver is a part of libvirt-daemon.
+grep -qx 'VERSION_ID="12"' /etc/os-release || test+=(libvirt-daemon-driver-storage)
+
+platforms=(debootstrap git)
 
 die() {
   printf 'tools/deps.sh: %s\n' "$*" >&2
@@ -58,7 +64,8 @@ install() {
 case ${1-} in
   build) wanted=("${build[@]}") ;;
   test) wanted=("${test[@]}") ;;
-  *) die "say which group of packages: tools/deps.sh build|test" ;;
+  platforms) wanted=("${platforms[@]}") ;;
+  *) die "say which group of packages: tools/deps.sh build|test|platforms" ;;
 esac
 
 command -v apt-get >/dev/null ||
