@@ -3,7 +3,7 @@
 #
 # What tools/platforms.sh runs in each of its systems. It runs on any Debian.
 #
-#     tools/platform.sh            tools/demo.sh; every suite, by g++; everything compiled by clang++, and its unit tests
+#     tools/platform.sh            tools/demo.sh; every suite, by g++; everything compiled, and unit tests, by clang++
 #     tools/platform.sh SUITE...   these suites, built by g++
 #
 # Warnings are errors, Meson's too. The results are in build-check/platform.tsv, in fields between tabs: lines of
