@@ -104,6 +104,11 @@ class CountTests(unittest.TestCase):
         output = self.run_on([entry()], listed=["virt-uv:unit / one", "virt-uv:unit / two"])
         self.assertEqual(output, "---- virt-uv:unit / two: did not run\n1 passed, 1 failed, 0 skipped\n")
 
+    def test_a_listed_test_that_did_not_run_is_a_failure_with_newer_meson_too(self):
+        output = self.run_on([entry(name="unit+foreign - virt-uv:one")],
+                             listed=["unit+foreign - virt-uv:one", "unit - virt-uv:two"])
+        self.assertEqual(output.splitlines()[-1], "1 passed, 1 failed, 0 skipped")
+
     def test_a_missing_log_is_a_failure_of_every_listed_test(self):
         self.assertEqual(self.run_on([], listed=["a:b / c"]).splitlines()[-1], "0 passed, 1 failed, 0 skipped")
 

@@ -20,6 +20,8 @@ from collections import Counter
 from pathlib import Path
 
 LAST_LINES = 60
+# `project:suite / name`; since Meson 1.11 or so, `suite - project:name`.
+LISTED = re.compile(r"\S+ (/|- [^ :]+:)")
 GOOD = ("OK", "EXPECTEDFAIL")
 
 
@@ -109,7 +111,7 @@ def report(test, figures):
 
 
 def main(list_file, log_file):
-    wanted = Counter(line for line in Path(list_file).read_text().splitlines() if " / " in line)
+    wanted = Counter(line for line in Path(list_file).read_text().splitlines() if LISTED.match(line))
     log = Path(log_file)
     ran = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 

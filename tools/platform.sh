@@ -54,7 +54,7 @@ versions() {
 
 # Without optimisation, which saves half of the time. check.sh shows the optimiser's warnings.
 with_gcc() {
-  set_up platform -Dwerror=true -Dchecks=true -Dnode=enabled -Doptimization=0 --fatal-meson-warnings
+  set_up platform -Dwerror=true -Dchecks=true -Dnode=enabled -Doptimization=0 --fatal-meson-warnings && build platform
 }
 
 with_clang() {
@@ -64,7 +64,7 @@ with_clang() {
 
 # A suite is the folder of its tests, which is the first that a test names.
 all_suites() {
-  meson test -C build-check/platform --no-rebuild --list | sed -n 's/^[^:]*:\([^ +]*\).* \/ .*/\1/p' | sort -u
+  meson test -C build-check/platform --no-rebuild --list | sed -nE 's/^([^: ]*:)?([^ +]*).* (\/|-) .*/\2/p' | sort -u
 }
 
 everything=$(($# == 0))

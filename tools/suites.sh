@@ -41,8 +41,9 @@ tests() {
   logs=$tree/meson-logs/$part
   rm -f "$logs"*
   meson test -C "$tree" --no-rebuild --list "$@" >"$logs.list"
+  # A line is `project:suite / name`, or since Meson 1.11 or so `suite - project:name`.
   # Newer Meson (1.7 does, 1.0 does not) builds what every test needs, unless tests are selected by name.
-  readarray -t names < <(sed -n 's/^[^/]* \/ //p' "$logs.list" | sort -u)
+  readarray -t names < <(sed -nE 's/^[^ ]* (\/|- [^ :]*:) ?//p' "$logs.list" | sort -u)
   # A test's limit is there to end one that hangs, not to fail one on a busy machine.
   "${fixed_addresses[@]}" meson test -C "$tree" --no-stdsplit --num-processes 2 --timeout-multiplier 3 \
     --logbase "$part" "$@" "${names[@]}" >"$logs.out" 2>&1 || status=$?
