@@ -180,7 +180,7 @@ test('what a log listener throws is an uncaught exception', bounded, async () =>
   assert.deepStrictEqual(result, ended('from the listener\n'));
 });
 
-test('a promise that libvirt's callback resolves goes on before the loop sleeps', bounded, async () => {
+test("a promise that libvirt's callback resolves goes on before the loop sleeps", bounded, async () => {
   const result = await runProgram(async () => {
     virtUv.attach();
     const cat = require('child_process').spawn('cat', { stdio: ['pipe', 'pipe', 'inherit'] });
