@@ -12,13 +12,31 @@
  *
  * Threads. "The loop's thread" is the thread that runs the loop, or, while none does, one thread that owns it.
  * Each function says which threads may call it. Functions marked "any thread" may be called with any lock held: they
- * never wait for the loop, and call nothing of the caller's but the log function.
+ * never wait for the loop, wait for a lock of the library for a bounded time only, and call nothing of the caller's
+ * except the log function. A function that is for the loop's thread fails with UV_EPERM, and a line in the log, where
+ * it is noticed that another thread is running the loop.
+ *
+ * A loop may be passed to another thread between two runs. The thread that ran it last must not register anything with
+ * libvirt while the new one begins to run it: until the first callback of the new run.
  *
  * Errors are negative libuv codes: uv_strerror() and uv_err_name() name them. Where a function fails, none of its
- * out-parameters is touched.
+ * out-parameters is touched. Every refusal has a line in the log.
  *
- * fork(): a child that did not exec may call exec, _exit, and of this library nothing: there, attach and
- * detach answer UV_EPERM, add answers -1, remove -1, update does nothing, and the parent's loop is not touched.
+ * The handles on the loop. Their `data` is NULL for their whole life. A host that walks its loop must leave handles
+ * alone that are not its own. One that closes them all the same loses libvirt's events, and nothing else: it is noticed
+ * in the next iteration, or at the next call, and logged, and virt_uv_loop() is NULL from then on. What is registered
+ * goes on at the next attach.
+ *
+ * Callbacks. An exception ends in the library, which logs it. pthread_exit and pthread_cancel unwind through it, except
+ * out of the log function. A callback that leaves by longjmp skips frames of libuv, which may lose what libuv has at
+ * hand in that iteration; the library itself goes on with the next. libuv does not allow uv_run() within a callback;
+ * where a host does it all the same, the order of callbacks is not promised, and the `ff` of what is being called waits
+ * until its callback has returned.
+ *
+ * fork(): where a loop was attached at the fork, or was being attached or detached, the child may call exec and _exit,
+ * and of this library nothing: attach, detach and drain return UV_EPERM, add and remove -1, update does nothing, the
+ * first call is logged, no callback is called, and the parent's loop is not touched. Where no loop was attached, the
+ * child may attach: what the parent had registered is not the child's.
  *
  * What cannot fail cleanly: libuv itself aborts the process when memory runs out while it enlarges its table of fds,
  * and when the kernel refuses an epoll_ctl for want of memory or of fs.epoll.max_user_watches.
@@ -60,17 +78,17 @@ typedef enum virt_uv_log_level {
 } virt_uv_log_level;
 
 /* One line of text without a newline. Called from any thread, libvirt's own locks possibly held: it must not call
- * libvirt, nor wait for a thread that does. `message` is valid for the call only. An exception it lets out is dropped.
- */
+ * libvirt, nor wait for a thread that does. It may call this library; a line that such a call causes goes to stderr.
+ * `message` is valid for the call only. An exception it lets out is dropped. */
 typedef void (*virt_uv_log_cb)(virt_uv_log_level level, const char *message, void *opaque);
 
 typedef struct virt_uv_options {
   size_t size;    /* sizeof(virt_uv_options): VIRT_UV_OPTIONS_INIT sets it */
   unsigned flags; /* none is defined: 0 */
-  /* Takes every log line of level info and up, and of debug too when VIRT_UV_LOG=debug. NULL: lines go to stderr
-   * when the environment variable VIRT_UV_LOG is error, warn, info or debug, and nowhere otherwise. Both
-   * must stay valid until the `done` of virt_uv_detach, and until calls have returned that another thread was in by
-   * then. */
+  /* Takes every log line of level info and up, and of debug too when VIRT_UV_LOG=debug. NULL: lines go to stderr, as
+   * far as the environment variable VIRT_UV_LOG says: none, error, warn, info or debug; warn if it is unset. Both
+   * must stay valid until the `done` of virt_uv_detach, or until it returns UV_ECONNABORTED, and until calls have
+   * returned that another thread was in by then. */
   virt_uv_log_cb log;
   void *log_opaque;
   /* Milliseconds: warn when a callback of libvirt's holds the loop for this long or longer, and measure the longest
@@ -91,13 +109,15 @@ typedef struct virt_uv_options {
  *
  * What is registered keeps uv_run() from returning, as a socket would: see virt_uv_unref().
  *
- * Returns 0, also when it is attached to this loop already (`options` are then taken over), or
+ * An attach that fails changes nothing; its lines in the log go to the log function of `options`. Returns 0, also when
+ * it is attached to this loop already (`options` are then taken over), or
  *   UV_EINVAL   options: size too small, a flag unknown to this version, or non-zero bytes beyond what it knows;
  *   UV_EBUSY    another loop is attached, a detach has not finished, or another event loop is registered with libvirt;
  *   UV_ENOTSUP  the libuv in this process is not one that this library can drive (the log says which and why);
  *   UV_EIO      libvirt could not be initialised;
- *   UV_EPERM    in a forked child;
- *   UV_ENOMEM, UV_EMFILE, UV_ENFILE  no memory, or no fds (it needs three). */
+ *   UV_EPERM    in a forked child, or on another thread than the loop's;
+ *   UV_ENOMEM, UV_EMFILE, UV_ENFILE, UV_ENOSPC  no memory, no fds, or no room in epoll: it needs three fds, and
+ *               sixteen for the moment in which it tries out libuv. */
 VIRT_UV_EXPORT int virt_uv_attach(uv_loop_t *loop, const virt_uv_options *options);
 
 /* Gives the loop back: closes every handle that the library has on it. `done(opaque)` (may be NULL) runs in the loop
@@ -111,16 +131,19 @@ VIRT_UV_EXPORT int virt_uv_attach(uv_loop_t *loop, const virt_uv_options *option
  *   UV_ENOTCONN      no loop is attached;
  *   UV_EALREADY      a detach is under way;
  *   UV_ECONNABORTED  the host had closed our handles itself (a uv_walk that closes everything): the loop is
- *                    given up, `done` is not called, and the memory of those handles is left alone for good;
- *   UV_EPERM         in a forked child. */
+ *                    given up, `done` is not called, the log function is not called any more, and the memory of those
+ *                    handles is left alone for good;
+ *   UV_EPERM         in a forked child, or on another thread than the loop's. */
 VIRT_UV_EXPORT int virt_uv_detach(virt_uv_cb done, void *opaque);
 
 /* Calls `idle(opaque)` (not NULL) in the loop, once, as soon as nothing is registered and nothing waits to be freed:
  * after virConnectClose() of the last connection, that is the moment when its socket has been closed. Never from within
- * this call. Several may wait. One that waits when the loop is detached waits on, for the next attach.
+ * this call. Several may wait. One that waits when the loop is detached waits on, for the next attach. After five
+ * seconds of waiting, one line of level warn says what is still registered: most often a registered event, or an object
+ * such as a virDomainPtr, which keeps its connection open.
  *
  * Call it on the loop's thread. Returns 0, UV_EINVAL (idle is NULL), UV_ENOTCONN (no loop is attached), UV_ENOMEM, or
- * UV_EPERM (in a forked child). */
+ * UV_EPERM (in a forked child, or on another thread than the loop's). */
 VIRT_UV_EXPORT int virt_uv_drain(virt_uv_cb idle, void *opaque);
 
 /* The loop attached, or NULL: none, or a detach is under way, or the host closed our handles. Any thread. */
@@ -131,18 +154,19 @@ VIRT_UV_EXPORT uv_loop_t *virt_uv_loop(void);
  * called before attach, and holds across detach and attach. Call them on the loop's thread.
  *
  * A loop whose uv_run() has returned because nothing was registered is made alive again by a registration on the thread
- * that last ran it, before another thread runs it; one from another thread can't do that (libuv has no call for it). */
+ * that last ran it, before another thread runs it. One from another thread cannot do that (libuv has no call for it):
+ * call virt_uv_ref() on the loop's thread then, before uv_run(). */
 VIRT_UV_EXPORT void virt_uv_ref(void);
 VIRT_UV_EXPORT void virt_uv_unref(void);
 
-/* Counts since the process began, but for the first three. */
+/* Counts since the process began, except the first three. */
 typedef struct virt_uv_stats {
   size_t size;            /* sizeof(virt_uv_stats): VIRT_UV_STATS_INIT sets it; only so much is written */
   uint64_t watches;       /* registered now */
   uint64_t timeouts;      /* registered now */
   uint64_t frees_pending; /* removed, and `ff` not called yet */
   uint64_t adds;      /* successful adds of watches and timeouts; adds == watches + timeouts + frees_pending + frees */
-  uint64_t frees;     /* removed and done with: `ff`, where there is one, has returned */
+  uint64_t frees;     /* removed and done with: `ff`, where there is one, has been called */
   uint64_t callbacks; /* calls of libvirt's callbacks */
   uint64_t dropped;   /* events that came for a mask that no longer wanted them */
   uint64_t inspections;    /* events whose bits were asked of poll(2) */
@@ -188,14 +212,21 @@ VIRT_UV_EXPORT const char *virt_uv_version_string(void);
  * pass calls on to this one. Any thread; allowed before attach and after detach, when calls are kept for the next
  * attach.
  *
- * add:     returns an id of at least 1 (rarely reused: not before 2^31 others), or -1, and the log says why: `fd` is
- * not an open fd, `cb` is NULL, no memory, no fd free (each watch polls its own duplicate of `fd`, so the caller may
- * close or reuse the number at any time). When it returns -1, `ff` is never called. `cb` is called in the loop, never
- * by add itself. `events` are virEventHandleType bits; others are ignored. 0: registered but silent. `frequency`:
- * milliseconds, repeating; 0: in every iteration; negative: disabled. update:  an id that is not registered is silently
- * ignored, as libvirt relies on. update_timeout restarts the countdown. remove:  returns 0, or -1 for an id that is not
- * registered. Does not wait for a callback that is running. `ff(opaque)` (may be NULL) is called once, in the loop,
- * after the last callback, on a clean stack with no lock held. */
+ * - add returns an id of at least 1, which is not used again before 2^31 others, or -1, and the log says why: `fd` is
+ *   not an open fd, `cb` is NULL, no memory, no free fd, or a million are registered. When it returns -1, `ff` is never
+ *   called. `cb` is called in the loop, never by add itself.
+ * - `events` are virEventHandleType bits; others are ignored. 0: registered but silent.
+ * - `frequency` is in milliseconds, and repeats. 0: in every iteration. Negative: disabled.
+ * - update of an id that is not registered is silently ignored, as libvirt relies on. update_timeout restarts the
+ *   countdown.
+ * - remove returns 0, or -1 for an id that is not registered. It does not wait for a callback that is running.
+ * - `ff(opaque)` (may be NULL) is called once, in the loop, after the last callback, on a clean stack with no lock
+ * held.
+ *
+ * Each watch polls a duplicate of `fd`, so the caller may close or reuse the number at any time; but the peer sees the
+ * end only once the watch is removed. A file that epoll refuses (a regular file, /dev/null) is watched under the
+ * caller's number, as closing a duplicate would release the record locks that the process holds on it: remove its watch
+ * before closing it. */
 VIRT_UV_EXPORT int virt_uv_add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff);
 VIRT_UV_EXPORT void virt_uv_update_handle(int watch, int events);
 VIRT_UV_EXPORT int virt_uv_remove_handle(int watch);

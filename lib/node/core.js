@@ -12,6 +12,7 @@ const path = require('path');
 const tree = path.join(__dirname, '..', '..');
 const copy = path.join(__dirname, 'core');
 const root = fs.existsSync(copy) ? copy : tree;
+const layers = ['lib/api', 'lib/loop', 'lib/core'];
 
 function sourcesIn(folder) {
   return fs.readdirSync(folder).filter((name) => /\.(cpp|h|hpp)$/.test(name)).map((name) => path.join(folder, name));
@@ -25,16 +26,16 @@ function copyFolder(folder) {
 
 const verbs = {
   sources() {
-    for (const file of sourcesIn(path.join(root, 'lib')))
-      if (file.endsWith('.cpp')) console.log(path.relative(__dirname, file));
+    for (const layer of layers)
+      for (const file of sourcesIn(path.join(root, layer)))
+        if (file.endsWith('.cpp')) console.log(path.relative(__dirname, file));
   },
   includes() {
     for (const folder of ['include', 'lib']) console.log(path.relative(__dirname, path.join(root, folder)));
   },
   copy() {
     fs.rmSync(copy, { recursive: true, force: true });
-    copyFolder('lib');
-    copyFolder('include/virt-uv');
+    for (const folder of [...layers, 'include/virt-uv']) copyFolder(folder);
     fs.copyFileSync(path.join(tree, 'COPYING'), path.join(copy, 'COPYING'));
   },
   remove() {

@@ -108,7 +108,7 @@ TEST_CASE("add_handle refuses what is no open fd and a NULL callback, says why, 
   for (const int fd : {-1, INT_MIN, INT_MAX, closed})
     CHECK(virt_uv_add_handle(fd, VIR_EVENT_HANDLE_READABLE, no_handle_callback, &freed, count_free) == -1);
   CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "cannot watch fd") == 4);
-  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "bad file descriptor") == 4);
+  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "Bad file descriptor") == 4);
   CHECK(virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, nullptr, &freed, count_free) == -1);
   CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "callback is NULL") == 1);
   CHECK(drain(host.loop));

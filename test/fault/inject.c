@@ -43,8 +43,8 @@ int inject_must_fail(const char *name, uintptr_t caller) {
 
 /* --- System calls --- */
 
-/* The library's last eventfd, and the one that it has duplicated, onto the stand-in's shelf. */
-static int last_eventfd = -1, stand_in = -1;
+/* The library's last eventfd, and the one that it has duplicated, the placeholder. */
+static int last_eventfd = -1, placeholder = -1;
 
 int fcntl(int fd, int command, ...) {
   static int (*next)(int, int, ...);
@@ -54,7 +54,7 @@ int fcntl(int fd, int command, ...) {
   va_end(arguments);
   if (next == NULL) next = NEXT(fcntl);
   if (must_fail("fcntl", CALLER)) return errno = EMFILE, -1;
-  if (is_in_library(CALLER) && fd == last_eventfd) stand_in = fd;
+  if (is_in_library(CALLER) && fd == last_eventfd) placeholder = fd;
   return next(fd, command, argument);
 }
 
@@ -67,12 +67,28 @@ int eventfd(unsigned value, int flags) {
   return ret;
 }
 
+int pipe2(int ends[2], int flags) {
+  static int (*next)(int[2], int);
+  if (next == NULL) next = NEXT(pipe2);
+  if (must_fail("pipe2", CALLER)) return errno = EMFILE, -1;
+  return next(ends, flags);
+}
+
+int epoll_create1(int flags) {
+  static int (*next)(int);
+  if (next == NULL) next = NEXT(epoll_create1);
+  if (must_fail("epoll_create1", CALLER)) return errno = EMFILE, -1;
+  return next(flags);
+}
+
 int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
   static int (*next)(int, int, int, struct epoll_event *);
   if (next == NULL) next = NEXT(epoll_ctl);
-  /* Only putting an fd in needs anything of the kernel that it could lack. */
-  if (operation == EPOLL_CTL_ADD && must_fail("epoll_ctl", CALLER)) return errno = ENOSPC, -1;
-  return next(epoll, operation, fd, event);
+  /* Only putting an fd in needs anything of the kernel that it could lack; and it looks first whether it takes the file. */
+  const int ret = next(epoll, operation, fd, event);
+  if (ret < 0 || operation != EPOLL_CTL_ADD || !must_fail("epoll_ctl", CALLER)) return ret;
+  next(epoll, EPOLL_CTL_DEL, fd, event);
+  return errno = ENOSPC, -1;
 }
 
 /* StandIn::init_poll() puts a file on its shelf, another in its place, and then both back. The kernel refuses neither
@@ -82,7 +98,7 @@ int dup3(int old, int new, int flags) {
   static int (*next)(int, int, int);
   static int shelf = -1, place = -1;
   if (next == NULL) next = NEXT(dup3);
-  if (shelf < 0 && old == stand_in) return next(old, new, flags);
+  if (shelf < 0 && old == placeholder) return next(old, new, flags);
   const int restores = new == shelf || new == place;
   if (!restores && must_fail("dup3", CALLER)) return errno = EBADF, -1;
   if (new == shelf)

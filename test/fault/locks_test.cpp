@@ -75,6 +75,7 @@ WATCHED(int, uv_poll_stop, (uv_poll_t * handle), (handle))
 WATCHED(int, uv_prepare_init, (uv_loop_t * loop, uv_prepare_t *handle), (loop, handle))
 WATCHED(int, uv_prepare_start, (uv_prepare_t * handle, uv_prepare_cb cb), (handle, cb))
 WATCHED(void, uv_ref, (uv_handle_t * handle), (handle))
+WATCHED(int, uv_run, (uv_loop_t * loop, uv_run_mode mode), (loop, mode))
 WATCHED(int, uv_timer_init, (uv_loop_t * loop, uv_timer_t *handle), (loop, handle))
 WATCHED(int, uv_timer_start, (uv_timer_t * handle, uv_timer_cb cb, uint64_t due, uint64_t repeat),
         (handle, cb, due, repeat))

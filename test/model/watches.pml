@@ -16,7 +16,8 @@
  * What is checked, in every reachable state; spin names what it finds violated:
  *
  *     uncovered       a live watch's `wanted` is within `armed`, or it is dirty
- *     lost_wake_up    the loop does not sleep with work to do and nobody about to wake it
+ *     lost_wake_up    the loop does not sleep with work to do and no thread about to wake it
+ *     late            nor does it sleep until its timer while a watch is dirty, a deferred one included
  *     ff_called       no callback after `ff`, and no `ff` twice; a slot is given back only after it
  *     fd_closed       no fd is closed twice, or used when closed
  *     fd_left_open    none is open once its slot has been given back and no call is under way
@@ -37,13 +38,14 @@
 
 #define NONE 0 /* indexes of slots start at 1, and so do registrations */
 
-/* A watch's word (lib/watch.hpp), with two events: enough for masks that overlap and masks that don't. */
+/* A watch's word (lib/core/watch_state.hpp), with two events: enough for masks that overlap and masks that don't. */
 #define WANTED(word) ((word) & 3)
 #define ARMED(word) (((word) >> 2) & 3)
 #define DIRTY 16
-#define LOOPS 32
+#define POLLED 32
 #define LIVE 64
-#define GENERATION(word) ((word) >> 7)
+#define DEFERRED 128
+#define GENERATION(word) ((word) >> 8)
 #define WITH_WANTED(word, events) (((word) & ~3) | (events))
 #define WITH_ARMED(word, events) (((word) & ~12) | ((events) << 2))
 #define COVERS(armed, wanted) (((wanted) & ~(armed)) == 0)
@@ -60,10 +62,11 @@ byte dup[3];
 byte opaque[3];
 bit direct[3];
 bit muted[3]; /* the kernel's mask is empty, though libuv polls */
-bit has_masks = 1; /* KernelMasks is open */
+bit has_masks = 1; /* KernelMute is open */
 byte free_list = 1;
 bit mutex;  /* SlotTable::mutex() */
 byte dirty; /* the dirty list's head */
+bit requested; /* RetryList::requested_ */
 
 /* --- The waker: any thread --- */
 bit sent;
@@ -74,9 +77,10 @@ bit wake_pending;
 bit inside;
 bit freed[3];
 byte to_free;
-byte put_off;
+byte deferred;
+bit due; /* the time of what is deferred has come */
 bit idle;  /* uv_idle_t is active: the loop does not sleep */
-bit timer; /* uv_timer_t is, for what was put off */
+bit timer; /* uv_timer_t is, for what is deferred */
 bit check; /* uv_check_t is */
 bit asleep;
 
@@ -93,20 +97,22 @@ byte calling; /* workers within a call */
 /* None of these is ever 1. */
 bit uncovered;
 bit lost_wake_up;
+bit late;
 bit fd_left_open;
 bit fd_polled;
 bit fd_masked;
 
 #define IS_UNCOVERED(slot) \
-  (IS_LIVE(word[slot]) && !(word[slot] & DIRTY) && !COVERS(ARMED(word[slot]), WANTED(word[slot])))
+  (IS_LIVE(word[slot]) && !(word[slot] & (DIRTY | DEFERRED)) && !COVERS(ARMED(word[slot]), WANTED(word[slot])))
 
 /* Live and carried by libuv, or free. */
 #define IS_SETTLED(slot) \
   (IS_LIVE(word[slot]) -> \
-    (word[slot] & DIRTY) == 0 && polled[slot] == ARMED(word[slot]) && !(muted[slot] && WANTED(word[slot])) : \
+    (word[slot] & (DIRTY | DEFERRED)) == 0 && polled[slot] == ARMED(word[slot]) && !(muted[slot] && WANTED(word[slot])) : \
     (word[slot] & DIRTY) == 0)
 
 #define HAS_WORK (dirty != NONE || to_free != NONE || !IS_SETTLED(1) || !IS_SETTLED(2))
+#define IS_LATE(slot) ((word[slot] & DIRTY) && !(wake_pending || idle || closing[1] || closing[2]))
 #define WILL_WAKE (wake_pending || idle || timer || closing[1] || closing[2])
 /* Its slot has been given back, and is used by nobody or by the next. */
 #define IS_LEFT_OPEN(slot) (freed[slot] && !has_poll[slot] && !fd_closed[opaque[slot]])
@@ -117,6 +123,7 @@ end:
   if
   :: atomic { IS_UNCOVERED(1) || IS_UNCOVERED(2) -> uncovered = 1; assert(!uncovered) }
   :: atomic { asleep && calling == 0 && HAS_WORK && !WILL_WAKE -> lost_wake_up = 1; assert(!lost_wake_up) }
+  :: atomic { asleep && calling == 0 && (IS_LATE(1) || IS_LATE(2)) -> late = 1; assert(!late) }
   :: atomic { calling == 0 && (IS_LEFT_OPEN(1) || IS_LEFT_OPEN(2)) -> fd_left_open = 1; assert(!fd_left_open) }
   fi
 }
@@ -149,13 +156,13 @@ inline close_poll(slot_) {
   fi
 }
 
-/* KernelMasks::leave_to_libuv() */
+/* KernelMute::leave_to_libuv() */
 inline leave_to_libuv(slot_) {
   direct[slot_] = 0;
   muted[slot_] = 0
 }
 
-/* KernelMasks::follow(). What others change while it holds the lock, it follows before it lets go. */
+/* KernelMute::bring_in_line(). What others change while it holds the lock, it follows before it lets go. */
 inline follow(slot_, generation_) {
   if
 #ifdef BREAK_LIVE
@@ -176,9 +183,9 @@ inline release(slot_) {
   close_poll(slot_);
   if
 #ifdef BREAK_RELEASE
-  :: (word[slot_] & LOOPS) -> close_fd(dup[slot_])
+  :: (word[slot_] & POLLED) -> close_fd(dup[slot_])
 #else
-  :: (word[slot_] & LOOPS) && dup[slot_] != NONE -> close_fd(dup[slot_]); dup[slot_] = NONE
+  :: (word[slot_] & POLLED) && dup[slot_] != NONE -> close_fd(dup[slot_]); dup[slot_] = NONE
 #endif
   :: else
   fi
@@ -221,17 +228,17 @@ inline forget_choice() {
   old = 0
 }
 
-/* Waker::remind() */
-inline remind() { check = 1 }
+/* Waker::request_check() */
+inline request_check() { check = 1 }
 
 inline wake(on_loop) {
   if
-  :: on_loop && inside -> remind(); end_call(on_loop)
+  :: on_loop && inside -> request_check(); end_call(on_loop)
   :: else -> goto WAKE_SENT
   fi
 }
 
-/* Adapter::remove_handle(), after the push */
+/* Instance::remove_handle(), after the push */
 inline release_inside(on_loop) {
   if
   :: removes && on_loop && inside -> release(slot)
@@ -240,23 +247,42 @@ inline release_inside(on_loop) {
   removes = 0
 }
 
-inline updated(on_loop) {
+/* A call's last steps, when the watch is told of. */
+inline told(on_loop) {
+  forget_choice();
+  release_inside(on_loop);
   if
-  :: pushes -> pushes = 0; goto PUSH
+  :: wakes -> wakes = 0; wake(on_loop)
   :: else -> end_call(on_loop)
+  fi
+}
+
+/* Watches::mark_changed() */
+inline mark_changed(on_loop) {
+  if
+  :: pushes && (word_after & DEFERRED) -> pushes = 0; word_after = 0; goto REQUEST
+  :: pushes && !(word_after & DEFERRED) -> pushes = 0; word_after = 0; goto PUSH
+  :: else -> word_after = 0; goto FOLLOW
   fi
 }
 
 /* Watches::update(): `old` is the word that it judges by. */
 inline update(on_loop) {
-  word[slot] = WITH_WANTED(word[slot], mask) | (COVERS(ARMED(old), mask) -> 0 : DIRTY);
-  pushes = (!(old & DIRTY) && (word[slot] & DIRTY));
-  if
-#ifndef BREAK_FOLLOW
-  :: direct[slot] && (mask == 0) != (WANTED(old) == 0) -> mask = 0; old = 0; goto FOLLOW
+  word[slot] = WITH_WANTED(word[slot], mask) |
+#ifdef BREAK_REQUEST
+    (COVERS(ARMED(old), mask) -> 0 : DIRTY);
+#else
+    (COVERS(ARMED(old), mask) && !(old & DEFERRED) -> 0 : DIRTY);
 #endif
-  :: else -> forget_choice(); updated(on_loop)
-  fi
+  word_after = word[slot];
+  pushes = (!(old & DIRTY) && (word_after & DIRTY));
+  wakes = pushes;
+#ifndef BREAK_FOLLOW
+  follows = (direct[slot] && (mask == 0) != (WANTED(old) == 0));
+#endif
+  mask = 0;
+  old = 0;
+  mark_changed(on_loop)
 }
 
 /* One call of libvirt's, by the loop's thread or by another; goes on at RETURN. */
@@ -275,9 +301,10 @@ inline libvirt_calls(on_loop) {
        freed[slot] = 0;
        choose_mask();
        word[slot] = word[slot] | LIVE | mask | (mask != 0 -> DIRTY : 0);
+       wakes = 1;
        if
        :: mask != 0 -> forget_choice(); goto PUSH
-       :: else -> forget_choice(); wake(on_loop)
+       :: else -> told(on_loop)
        fi
      }
   :: atomic { /* UPDATE_SWAP */
@@ -301,17 +328,18 @@ inline libvirt_calls(on_loop) {
        :: else -> begin_call(on_loop)
        fi;
        removes = 1;
+       wakes = 1;
        pushes = !(word[slot] & DIRTY);
 #ifdef BREAK_REMOVE
        pushes = 1;
 #endif
-       fd = (word[slot] & LOOPS -> NONE : dup[slot]);
+       fd = (word[slot] & POLLED -> NONE : dup[slot]);
        word[slot] = (WITH_WANTED(word[slot], 0) & ~LIVE) | DIRTY;
+       word_after = word[slot];
        forget_choice();
        if
        :: fd != NONE -> goto REMOVE_CLOSE
-       :: fd == NONE && pushes -> pushes = 0; goto PUSH
-       :: else -> release_inside(on_loop); wake(on_loop)
+       :: else -> mark_changed(on_loop)
        fi
      }
   fi;
@@ -319,12 +347,6 @@ inline libvirt_calls(on_loop) {
 UPDATE_LATE:
   atomic { update(on_loop) }
 #endif
-FOLLOW:
-  atomic {
-    follow(slot, generation);
-    forget_choice();
-    updated(on_loop)
-  }
 REMOVE_CLOSE:
   atomic {
 #ifdef BREAK_DUP
@@ -332,16 +354,19 @@ REMOVE_CLOSE:
 #endif
     close_fd(fd);
     fd = NONE;
-    if
-    :: pushes -> pushes = 0; goto PUSH
-    :: else -> release_inside(on_loop); wake(on_loop)
-    fi
+    mark_changed(on_loop)
   }
+REQUEST:
+  atomic { requested = 1; goto FOLLOW }
 PUSH:
+  push(dirty, slot);
+FOLLOW:
   atomic {
-    push(dirty, slot);
-    release_inside(on_loop);
-    wake(on_loop)
+    if
+    :: follows -> follows = 0; follow(slot, generation)
+    :: else
+    fi;
+    told(on_loop)
   }
 WAKE_SENT:
   atomic {
@@ -362,8 +387,8 @@ WAKE_SEND:
 
 active [WORKERS] proctype worker() {
   byte slot, generation, mask, fd;
-  short old;
-  bit pushes, removes;
+  short old, word_after;
+  bit pushes, removes, wakes, follows;
 
 RETURN:
   do
@@ -378,7 +403,7 @@ RETURN:
 inline give(slot_) {
   assert(!has_poll[slot_]);
   assert(ff_called[opaque[slot_]]);
-  word[slot_] = (GENERATION(word[slot_]) + 1) << 7;
+  word[slot_] = (GENERATION(word[slot_]) + 1) << 8;
   if
   :: GENERATION(word[slot_]) < GENERATIONS -> push(free_list, slot_)
   :: else
@@ -386,9 +411,9 @@ inline give(slot_) {
 }
 
 mtype = { HOST, CALLBACK, FREE };     /* from where a call comes in */
-mtype = { RECONCILE, SETTLE, REARM }; /* what a watch is armed for */
+mtype = { RECONCILE, NARROW, REARM }; /* what a watch is armed for */
 /* what is reconciled or freed in */
-mtype = { RETRY, TIMER, PREPARED, CHECK, CHECKED, DETACH_RETRY, DETACHING, CLOSED };
+mtype = { TIMER, PREPARED, CHECK, CHECKED, DETACHING, CLOSED };
 
 inline enter(phase_) {
   inside = 1;
@@ -405,19 +430,10 @@ inline end_on_poll() {
   goto POLL
 }
 
-/* Polls::retry(), with something put off */
-inline retry() {
-  timer = 0;
-  list = put_off;
-  put_off = NONE;
-  take_first(watch, list);
-  goto RECONCILE_SWAP
-}
-
-/* uv_run() begins an iteration. A retry may be due whenever the timer is active. */
+/* uv_run() begins an iteration. The timer may be due whenever it is active. */
 inline begin_iteration() {
   if
-  :: timer -> enter(RETRY); retry()
+  :: timer -> enter(TIMER); due = 1; goto ACKNOWLEDGE
   :: true -> goto PREPARE
   fi
 }
@@ -432,12 +448,7 @@ inline next_free() {
   if
   :: frees != NONE ->
      take_first(freeing, frees);
-     assert(!ff_called[opaque[freeing]]);
-     ff_called[opaque[freeing]] = 1;
-#ifdef BREAK_LOCK
-     !mutex -> mutex = 1;
-#endif
-     call_out(FREE)
+     goto GIVE_FREED
   :: frees == NONE && phase == CLOSED -> goto ATTACH
   :: frees == NONE && phase != CLOSED && detached -> goto ON_CLOSED
   :: frees == NONE && phase != CLOSED && !detached -> phase = CHECKED; goto ACKNOWLEDGE
@@ -453,25 +464,24 @@ inline run_frees() {
 inline reconciled() {
   watch = NONE;
   why = 0;
-  timer = (put_off != NONE);
+  timer = (deferred != NONE);
   check = (to_free != NONE);
 #ifndef BREAK_IDLE
   idle = (to_free != NONE);
 #endif
   if
-  :: phase == RETRY -> phase = TIMER; goto ACKNOWLEDGE
   :: phase == TIMER -> leave(); goto PREPARE
   :: phase == PREPARED -> call_out(HOST)
   :: phase == CHECK -> run_frees()
   :: phase == CHECKED -> leave(); goto ON_CLOSED
-  :: phase == DETACH_RETRY -> phase = DETACHING; goto ACKNOWLEDGE
   :: phase == DETACHING -> phase = phase_of_call; phase_of_call = 0; goto DETACH
   fi
 }
 
 inline next_dirty() {
   if
-  :: list == NONE -> reconciled()
+  :: list == NONE && retrying -> retrying = 0; goto TAKE_DIRTY
+  :: list == NONE && !retrying -> reconciled()
   :: else -> take_first(watch, list); goto RECONCILE_SWAP
   fi
 }
@@ -480,7 +490,7 @@ inline armed() {
   arms = 0;
   if
   :: why == RECONCILE -> next_dirty()
-  :: why == SETTLE -> why = 0; end_on_poll()
+  :: why == NARROW -> why = 0; end_on_poll()
   :: why == REARM -> why = 0; goto DISPATCH
   fi
 }
@@ -489,7 +499,7 @@ inline armed() {
 inline arm(why_) {
   why = why_;
   if
-  :: goto PUT_OFF_SWAP /* no memory, no room in the kernel */
+  :: goto DEFER_SWAP /* no memory, no room in the kernel */
   :: true
   fi;
   assert(!closing[watch]);
@@ -507,7 +517,7 @@ inline arm(why_) {
 /* on_poll(), when the bits are known. */
 inline dispatch() {
   if
-  :: (events & WANTED(word[watch])) == 0 -> events = 0; goto MUTE_SWAP
+  :: (events & WANTED(word[watch])) == 0 -> events = 0; goto DIRECT_SWAP
   :: else -> events = 0
   fi;
   assert(!ff_called[opaque[watch]]);
@@ -516,12 +526,12 @@ inline dispatch() {
 
 active proctype the_loop() {
   byte slot, generation, mask, fd; /* of a call that comes in */
-  short old;
-  bit pushes, removes;
+  short old, word_after;
+  bit pushes, removes, wakes, follows;
   mtype caller, phase, phase_of_call, why;
   byte watch, events, arms;  /* at hand */
   byte list, frees, freeing; /* taken, and not yet done */
-  bit detached;
+  bit detached, retrying;
 
   atomic { begin_iteration() }
 
@@ -541,6 +551,19 @@ ACKNOWLEDGE:
 #ifndef BREAK_SENT
   sent = 0;
 #endif
+TAKE_REQUEST:
+  atomic {
+    if
+    :: requested || due ->
+       requested = 0;
+       due = 0;
+       list = deferred;
+       deferred = NONE;
+       retrying = 1;
+       next_dirty()
+    :: else
+    fi
+  }
 TAKE_DIRTY:
   atomic {
     list = dirty;
@@ -554,35 +577,35 @@ RECONCILE_SWAP:
     :: else
     fi;
     arms = (COVERS(ARMED(word[watch]), WANTED(word[watch])) -> 0 : WANTED(word[watch]));
-    word[watch] = word[watch] & ~DIRTY;
+    word[watch] = word[watch] & ~(DIRTY | DEFERRED);
     if
     :: arms == 0 -> next_dirty()
     :: else
     fi;
-#ifdef BREAK_LOOPS
+#ifdef BREAK_POLLED
     word[watch] = WITH_ARMED(word[watch], arms);
 #else
-    word[watch] = WITH_ARMED(word[watch], arms) | LOOPS;
+    word[watch] = WITH_ARMED(word[watch], arms) | POLLED;
 #endif
     arm(RECONCILE)
   }
 
-  /* --- Polls::put_off() --- */
-PUT_OFF_SWAP:
+  /* --- Polls::defer() --- */
+DEFER_SWAP:
   atomic {
     leave_to_libuv(watch);
     polled[watch] = 0;
     if
-#ifndef BREAK_PUT_OFF
-    :: word[watch] & DIRTY
+#ifndef BREAK_DEFER
+    :: word[watch] & DIRTY -> word[watch] = WITH_ARMED(word[watch], 0)
 #endif
     :: else ->
-       push(put_off, watch);
-#ifndef BREAK_REMIND
-       remind()
+       word[watch] = WITH_ARMED(word[watch], 0) | DEFERRED;
+       push(deferred, watch);
+#ifndef BREAK_TIMED
+       request_check()
 #endif
     fi;
-    word[watch] = WITH_ARMED(word[watch], 0) | DIRTY;
     armed()
   }
 
@@ -597,7 +620,7 @@ POLL:
        asleep = 0;
        wake_pending = 0;
 #ifndef BREAK_HEARING
-       remind();
+       request_check();
 #endif
        goto POLL
     :: idle || timer || closing[1] || closing[2] || !asleep ->
@@ -639,14 +662,14 @@ REARM_LOAD:
 DISPATCH:
   atomic { dispatch() }
 
-  /* --- Polls::settle(); a socket is muted, unless it is so already: the kernel tells of errors even then --- */
-MUTE_SWAP:
+  /* --- Polls::narrow(); a socket is muted, unless it is so already: the kernel tells of errors even then --- */
+DIRECT_SWAP:
   atomic {
     if
     :: IS_LIVE(word[watch]) && WANTED(word[watch]) == 0 && ARMED(word[watch]) && !muted[watch] ->
        direct[watch] = 1;
        goto MUTED
-    :: goto SETTLE_SWAP
+    :: goto NARROW_SWAP
     fi
   }
 MUTED:
@@ -657,19 +680,19 @@ MUTED:
     :: else
     fi
   }
-SETTLE_SWAP:
-#ifdef BREAK_SETTLE
-  atomic { old = word[watch]; goto SETTLE_STORE }
-SETTLE_STORE:
+NARROW_SWAP:
+#ifdef BREAK_NARROW
+  atomic { old = word[watch]; goto NARROW_STORE }
+NARROW_STORE:
 #endif
   atomic {
-#ifndef BREAK_SETTLE
+#ifndef BREAK_NARROW
     old = word[watch];
 #endif
     if
     :: !IS_LIVE(old) -> old = 0; end_on_poll()
-    :: IS_LIVE(old) && ARMED(old) == WANTED(old) -> old = 0; end_on_poll()
-    :: IS_LIVE(old) && ARMED(old) == WANTED(old) -> old = 0; why = SETTLE; goto PUT_OFF_SWAP
+    :: IS_LIVE(old) && COVERS(WANTED(old), ARMED(old)) -> old = 0; end_on_poll()
+    :: IS_LIVE(old) && COVERS(WANTED(old), ARMED(old)) && ARMED(old) -> old = 0; why = NARROW; goto DEFER_SWAP
     :: else
     fi;
     arms = WANTED(old);
@@ -677,7 +700,7 @@ SETTLE_STORE:
     word[watch] = WITH_ARMED(word[watch], arms);
     if
     :: arms == 0 -> leave_to_libuv(watch); polled[watch] = 0; end_on_poll()
-    :: else -> arm(SETTLE)
+    :: else -> arm(NARROW)
     fi
   }
 
@@ -701,13 +724,12 @@ ON_CLOSED:
 GIVE_CLOSED:
   atomic { !mutex -> give(watch); watch = NONE; goto ON_CLOSED }
 
-  /* --- Watches::run_frees(), after `ff` --- */
+  /* --- Watches::run_frees(), before `ff` --- */
 GIVE_FREED:
   atomic {
-#ifdef BREAK_LOCK
-    mutex = 0;
-#endif
     !mutex;
+    assert(!ff_called[opaque[freeing]]);
+    ff_called[opaque[freeing]] = 1;
     freed[freeing] = 1;
     if
 #ifndef BREAK_GIVE_BACK
@@ -716,7 +738,10 @@ GIVE_FREED:
     :: else -> give(freeing)
     fi;
     freeing = NONE;
-    next_free()
+#ifdef BREAK_LOCK
+    mutex = 1;
+#endif
+    call_out(FREE)
   }
 
   /* --- Calls that come in on the loop's thread --- */
@@ -724,10 +749,8 @@ CALLED:
   if
   :: atomic { /* Reconciler::close() */
        !detached -> phase_of_call = phase;
-       if
-       :: put_off != NONE -> phase = DETACH_RETRY; retry()
-       :: else -> phase = DETACHING; goto ACKNOWLEDGE
-       fi
+       phase = DETACHING;
+       goto ACKNOWLEDGE
      }
   :: goto RETURN
   :: libvirt_calls(true)
@@ -738,11 +761,16 @@ RETURN:
     :: caller == HOST && detached -> caller = 0; goto ON_CLOSED
     :: caller == HOST && !detached -> caller = 0; phase = 0; goto SLEEP
     :: caller == CALLBACK -> caller = 0; end_on_poll()
-    :: caller == FREE -> caller = 0; goto GIVE_FREED
+    :: caller == FREE ->
+       caller = 0;
+#ifdef BREAK_LOCK
+       mutex = 0;
+#endif
+       next_free()
     fi
   }
 
-  /* --- Adapter::detach() --- */
+  /* --- Instance::detach() --- */
 DETACH:
   atomic {
     detached = 1;
@@ -753,46 +781,53 @@ DETACH:
     timer = 0;
     check = 0
   }
-GIVE_UP_PUT_OFF:
+UNDEFER_SWAP:
   atomic {
     if
-#ifdef BREAK_GIVE_UP_PUT_OFF
-    :: put_off != NONE -> put_off = NONE; goto GIVE_UP_PUT_OFF
+#ifdef BREAK_UNDEFER
+    :: deferred != NONE -> deferred = NONE; goto UNDEFER_SWAP
 #else
-    :: put_off != NONE -> take_first(watch, put_off); push(dirty, watch); goto GIVE_UP_PUT_OFF
+    :: deferred != NONE ->
+       take_first(watch, deferred);
+       word[watch] = (word[watch] & ~DEFERRED) | DIRTY;
+       push(dirty, watch);
+       goto UNDEFER_SWAP
 #endif
-    :: else -> !mutex -> mutex = 1; has_masks = 0; watch = 1
+    :: else -> has_masks = 0; watch = 1
     fi
   }
-GIVE_UP_SWAP:
+  /* Polls::leave(); each slot is a batch of its own here, so that others come between them. */
+LEAVE_SWAP:
   atomic {
-#ifndef BREAK_GIVE_UP
+    !mutex -> mutex = 1;
+#ifndef BREAK_LEAVE_POLL
     close_poll(watch);
 #endif
     leave_to_libuv(watch);
     if
-    :: !IS_LIVE(word[watch]) -> release(watch); goto GIVEN_UP
+    :: !IS_LIVE(word[watch]) -> release(watch); goto LEFT
     :: else
     fi;
     pushes = (WANTED(word[watch]) != 0 && !(word[watch] & DIRTY));
-    word[watch] = (WITH_ARMED(word[watch], 0) & ~LOOPS) | (pushes -> DIRTY : 0);
+    word[watch] = (WITH_ARMED(word[watch], 0) & ~POLLED) | (pushes -> DIRTY : 0);
     if
-    :: pushes -> pushes = 0; goto GIVE_UP_PUSH
-    :: else -> goto GIVEN_UP
+    :: pushes -> pushes = 0; goto LEAVE_PUSH
+    :: else -> goto LEFT
     fi
   }
-GIVE_UP_PUSH:
+LEAVE_PUSH:
   push(dirty, watch);
-GIVEN_UP:
+LEFT:
   atomic {
     close_poll(watch);
+    mutex = 0;
     if
-    :: watch == 1 -> watch = 2; goto GIVE_UP_SWAP
-    :: else -> watch = NONE; mutex = 0; goto RETURN
+    :: watch == 1 -> watch = 2; goto LEAVE_SWAP
+    :: else -> watch = NONE; goto RETURN
     fi
   }
 
-  /* --- Adapter::attach() --- */
+  /* --- Instance::attach() --- */
 ATTACH:
   atomic {
     detached = 0;

@@ -13,18 +13,24 @@
 #include <vector>
 
 #include "catch.hpp"
-#include "dirty_list.hpp"
-#include "events.hpp"
+#include "core/call_out.hpp"
+#include "core/masks.hpp"
+#include "core/slot_table.hpp"
+#include "core/slot_word.hpp"
+#include "core/timer_heap.hpp"
+#include "loop/fd_kind.hpp"
 #include "pipes.hpp"
-#include "slot_table.hpp"
-#include "tally.hpp"
-#include "timer_heap.hpp"
 
-using namespace virt_uv;
+using namespace virt_uv::core;
+using virt_uv::loop::fd_kind;
+using virt_uv::loop::inspect;
 
 namespace {
 
 struct Slot {
+  int slot_id() const { return id_of(word.load()); }
+  void set_free(int id) { word.store(free_word(id)); }
+
   std::atomic<std::uint64_t> word{0};
   std::uint32_t next = 0;
 };
@@ -33,17 +39,25 @@ using Table = SlotTable<Slot>;
 
 constexpr int kLastGeneration = INT_MAX >> Table::kIndexBits;
 
-int take_id(Table &table) {
-  const Slot *slot = table.take();
-  return slot != nullptr ? id_of(slot->word.load()) : -1;
+Slot *allocate(Table &table) {
+  Lock lock(table.mutex());
+  return table.allocate();
 }
 
-void give_id(Table &table, int id) { table.give(*table.find(id)); }
+int allocate_id(Table &table) {
+  const Slot *slot = allocate(table);
+  return slot != nullptr ? slot->slot_id() : -1;
+}
+
+void free_id(Table &table, int id) {
+  Lock lock(table.mutex());
+  table.free(*table.find(id));
+}
 
 // As if the slot of `id` had been reused so often that this is its last generation.
 int age(Table &table, int id) {
   const int aged = kLastGeneration << Table::kIndexBits | static_cast<int>(Table::index_of(id));
-  table.find(id)->word.store(word_for(aged));
+  table.find(id)->word.store(free_word(aged));
   return aged;
 }
 
@@ -51,38 +65,38 @@ int age(Table &table, int id) {
 
 TEST_CASE("the first id is 1, and ids are positive") {
   Table table;
-  CHECK(take_id(table) == 1);
-  CHECK(take_id(table) == 2);
+  CHECK(allocate_id(table) == 1);
+  CHECK(allocate_id(table) == 2);
 }
 
 TEST_CASE("a slot that is given back is taken next, under another id") {
   Table table;
-  const int first = take_id(table);
-  give_id(table, first);
-  const int second = take_id(table);
+  const int first = allocate_id(table);
+  free_id(table, first);
+  const int second = allocate_id(table);
   CHECK(second != first);
   CHECK(second > 0);
   CHECK(Table::index_of(second) == Table::index_of(first));
-  CHECK_FALSE(is(table.find(first)->word.load() | kLive, first));
+  CHECK_FALSE(is_live_as(table.find(first)->word.load() | kLive, first));
 }
 
 TEST_CASE("an id of a slot that was never used finds nothing, or a slot that is not live") {
   Table table;
-  take_id(table);
+  allocate_id(table);
   for (const int id : {0, -1, INT_MIN, INT_MAX, 1 << Table::kIndexBits, 1 << Table::kChunkBits}) {
     const Slot *slot = table.find(id);
-    CHECK((slot == nullptr || !is(slot->word.load(), id)));
+    CHECK((slot == nullptr || !is_live_as(slot->word.load(), id)));
   }
 }
 
 TEST_CASE("every generation of a slot has an id of its own") {
   Table table;
   std::vector<int> ids;
-  int id = take_id(table);
+  int id = allocate_id(table);
   for (int generation = 0; generation <= kLastGeneration; ++generation) {
     ids.push_back(id);
-    give_id(table, id);
-    id = take_id(table);
+    free_id(table, id);
+    id = allocate_id(table);
   }
   std::sort(ids.begin(), ids.end());
   CHECK(std::adjacent_find(ids.begin(), ids.end()) == ids.end());
@@ -93,29 +107,29 @@ TEST_CASE("every generation of a slot has an id of its own") {
 TEST_CASE("a spent slot is reused only after every other one, and the oldest first") {
   Table table;
   for (std::uint32_t index = 1; index <= Table::kMaxIndex; ++index) {
-    const int id = take_id(table);
+    const int id = allocate_id(table);
     if (Table::index_of(id) != index) FAIL("a fresh slot was to be had");
-    give_id(table, age(table, id));
+    free_id(table, age(table, id));
   }
-  CHECK(take_id(table) == 1);
-  CHECK(take_id(table) == 2);
+  CHECK(allocate_id(table) == 1);
+  CHECK(allocate_id(table) == 2);
 }
 
 TEST_CASE("a full table reports that there is no slot, until one is given back") {
   Table table;
-  for (std::uint32_t index = 1; index <= Table::kMaxIndex; ++index) take_id(table);
-  CHECK(table.take() == nullptr);
-  give_id(table, 7);
-  const int id = take_id(table);
+  for (std::uint32_t index = 1; index <= Table::kMaxIndex; ++index) allocate_id(table);
+  CHECK(allocate(table) == nullptr);
+  free_id(table, 7);
+  const int id = allocate_id(table);
   CHECK(Table::index_of(id) == 7);
-  CHECK(table.take() == nullptr);
+  CHECK(allocate(table) == nullptr);
 }
 
 TEST_CASE("a dirty list hands out what was pushed, the first first, and what is pushed meanwhile the next time") {
   Table table;
-  DirtyList<Slot> dirty(table);
+  DirtyList<Table> dirty(table);
   std::vector<std::uint32_t> seen;
-  for (int i = 0; i < 3; ++i) dirty.push(*table.take());
+  for (int i = 0; i < 3; ++i) dirty.push(*allocate(table));
   dirty.consume([&](Slot &slot) {
     seen.push_back(table.index_of(slot));
     if (seen.size() == 1) dirty.push(slot);
@@ -130,9 +144,9 @@ TEST_CASE("a dirty list hands out what was pushed, the first first, and what is 
 TEST_CASE("a dirty list loses nothing that several threads push while it is taken") {
   constexpr int kThreads = 4, kEach = 5000;
   Table table;
-  DirtyList<Slot> dirty(table);
+  DirtyList<Table> dirty(table);
   std::vector<Slot *> slots;
-  for (int i = 0; i < kThreads * kEach; ++i) slots.push_back(table.take());
+  for (int i = 0; i < kThreads * kEach; ++i) slots.push_back(allocate(table));
   std::atomic<int> running{kThreads};
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t)
@@ -150,8 +164,8 @@ TEST_CASE("a dirty list loses nothing that several threads push while it is take
 
 TEST_CASE("a slot queue is first in, first out, and empties") {
   Table table;
-  SlotQueue<Slot> queue(table);
-  Slot &first = *table.take(), &second = *table.take();
+  SlotQueue<Table> queue(table);
+  Slot &first = *allocate(table), &second = *allocate(table);
   queue.push(first);
   queue.push(second);
   CHECK(&queue.pop() == &first);
@@ -176,6 +190,7 @@ TEST_CASE("a timer heap keeps the earliest deadline first through any changes") 
       item.due = kNotInHeap;
     } else {
       item.due = random() % 1000;
+      heap.reserve_one();
       heap.set(item, item.due);
     }
     std::uint64_t earliest = kNotInHeap;
@@ -187,24 +202,24 @@ TEST_CASE("a timer heap keeps the earliest deadline first through any changes") 
   }
 }
 
-TEST_CASE("a tally counts calls, and keeps the last time and the longest call apart") {
+TEST_CASE("call statistics count calls, and keeps the last time and the longest call apart") {
   constexpr std::uint64_t kThirtyYearsMs = 30ull * 365 * 24 * 3600 * 1000;
-  Tally tally;
-  tally.fired(kThirtyYearsMs);
-  tally.took(25'000);
-  CHECK(tally.count() == 1);
-  CHECK(tally.last_ms() == kThirtyYearsMs);
-  CHECK(tally.longest_us() == 30);  // rounded up to ten
-  tally.fired(kThirtyYearsMs + 1);
-  tally.took(1'000);
-  CHECK(tally.count() == 2);
-  CHECK(tally.last_ms() == kThirtyYearsMs + 1);
-  CHECK(tally.longest_us() == 30);
-  tally.took(UINT64_MAX);
-  CHECK(tally.last_ms() == kThirtyYearsMs + 1);
-  CHECK(tally.longest_us() / 1'000'000 == 167);
-  tally.reset();
-  CHECK(tally.count() + tally.last_ms() + tally.longest_us() == 0);
+  CallStats stats;
+  stats.called(kThirtyYearsMs);
+  stats.took(25'000);
+  CHECK(stats.count() == 1);
+  CHECK(stats.last_ms() == kThirtyYearsMs);
+  CHECK(stats.longest_us() == 30);  // rounded up to ten
+  stats.called(kThirtyYearsMs + 1);
+  stats.took(1'000);
+  CHECK(stats.count() == 2);
+  CHECK(stats.last_ms() == kThirtyYearsMs + 1);
+  CHECK(stats.longest_us() == 30);
+  stats.took(UINT64_MAX);
+  CHECK(stats.last_ms() == kThirtyYearsMs + 1);
+  CHECK(stats.longest_us() / 1'000'000 == 167);
+  stats.reset();
+  CHECK(stats.count() + stats.last_ms() + stats.longest_us() == 0);
 }
 
 TEST_CASE("ERROR and HANGUP come with every mask but 0, and unknown bits ask for nothing") {

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The one way out: every callback and `ff` of libvirt is called through here, on the loop's thread.
+//
+// Above are C frames (libuv's), so an exception ends here, logged and counted. Time is measured only when the host
+// asked for it: two clock readings cost as much as the rest of a dispatch.
+//
+// A callback may run the loop (uv_run in uv_run), though libuv does not allow it, and may leave by longjmp or
+// pthread_exit. So all that must hold afterwards is done before the call, and what is being called is not freed by an
+// iteration that the callback runs (active_calls.hpp).
+#pragma once
+
+#include <cxxabi.h>
+
+#include <cstdint>
+#include <exception>
+
+#include "core/clock.hpp"
+#include "core/context.hpp"
+#include "core/counters.hpp"
+#include "core/mutex.hpp"
+
+namespace virt_uv::core {
+
+// `what` may be NULL. Any thread.
+void report_exception(Context &context, const char *what) noexcept;
+
+// What a callback belongs to, for the log.
+struct Called {
+  const char *kind;
+  int id;
+};
+
+// Notes how long a measured call took, and warns when it was slow.
+void measured(Context &context, const Called &called, CallStats &stats, std::uint64_t nanoseconds) noexcept;
+
+// Inlined: beside the callbacks that it calls, a call more would show.
+template <typename Call>
+[[gnu::always_inline]] inline void call_guarded(Context &context, Call &&call) {
+  calling_out();
+  try {
+    call();
+  } catch (abi::__forced_unwind &) {
+    throw;  // pthread_cancel and pthread_exit unwind so; swallowing it aborts the process (GCC's manual)
+  } catch (const std::exception &error) {
+    report_exception(context, error.what());
+  } catch (...) {
+    report_exception(context, nullptr);
+  }
+}
+
+// Calls a watch's or a timeout's callback. `now_ms`: the loop's time.
+template <typename Call>
+[[gnu::always_inline]] inline void call_back(Context &context, const Called &called, CallStats &stats,
+                                             std::uint64_t now_ms, Call &&call) {
+  stats.called(now_ms);
+  context.counters.callbacks.increment();
+  const bool is_measured = context.slow_callback_ms.load(std::memory_order_relaxed) != 0;
+  const std::uint64_t start = __builtin_expect(is_measured, 0) ? nanoseconds_now() : 0;
+  call_guarded(context, call);
+  if (__builtin_expect(is_measured, 0)) measured(context, called, stats, nanoseconds_now() - start);
+}
+
+}  // namespace virt_uv::core

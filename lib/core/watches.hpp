@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Watches: what libvirt wants of each fd. Their protocol is in watch_state.hpp; what polls them is in loop/polls.hpp.
+//
+// A watch polls a duplicate of the caller's fd, which the caller may close or reuse at any time. Only what is never
+// polled has none (loop/fd_kind.hpp).
+//
+// The members of a watch, except `muted`, are written by add before the watch is live, and not again until its slot is
+// freed, which the loop's thread alone does: so dispatch, on that thread, reads them without a lock.
+#pragma once
+
+#include <libvirt/libvirt.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "core/context.hpp"
+#include "core/counters.hpp"
+#include "core/masks.hpp"
+#include "core/slot_lists.hpp"
+#include "core/slot_table.hpp"
+#include "core/watch_state.hpp"
+
+namespace virt_uv::core {
+
+// What can be believed of an fd's events: the loop's to find out (loop/fd_kind.hpp).
+enum class FdKind : unsigned char { kUnknown, kPlain, kSocket, kInspected, kAlwaysReady };
+
+// One cache line: with thousands of ready fds the cache decides how fast dispatch is.
+struct alignas(64) Watch {
+  int slot_id() const noexcept { return state.load_relaxed().id(); }
+  void set_free(int id) noexcept { state.set_free(id); }
+
+  // Does the watch poll a duplicate of its own?
+  bool has_duplicate() const noexcept { return dup.load(std::memory_order_relaxed) != fd; }
+
+  WatchState state;
+  virEventHandleCallback cb = nullptr;
+  void *opaque = nullptr;
+  virFreeCallback ff = nullptr;
+  CallStats stats;
+  int fd = -1;               // the caller's number, told to the callback
+  std::atomic<int> dup{-1};  // the number that is polled; -1: closed
+  std::uint32_t next = 0;
+
+  // The loop's thread only.
+  FdKind kind = FdKind::kUnknown;
+  bool has_poll : 1;       // its uv_poll_t is initialised; a close that has begun ends in Polls::on_closed
+  bool freed : 1;          // `ff` has been taken for the call: the slot can be freed once has_poll is false
+  bool is_closing : 1;     // its close has begun, by the library itself
+  bool failed_to_arm : 1;  // and the log says so
+
+  bool muted = false;  // KernelMute has it
+
+  Watch() noexcept : has_poll(false), freed(false), is_closing(false), failed_to_arm(false) {}
+};
+static_assert(sizeof(Watch) == 64, "a watch is one cache line");
+
+class Watches {
+ public:
+  // What a change leaves to be done.
+  struct ToDo {
+    Watch *watch = nullptr;    // nullptr: there is no such watch, or nothing has changed
+    bool wake_loop = false;    // the loop's thread has to look at it
+    bool tell_kernel = false;  // it is direct
+  };
+
+  explicit Watches(Context &context) noexcept : context_(context) {}
+
+  // Any thread. `dup` is the number to poll: a duplicate of `fd`, which is the watch's from here on; `fd` itself; or
+  // -1, there is none, as errno says. Returns the id, or -1: see virt_uv_add_handle.
+  int add(int fd, int dup, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) noexcept;
+  ToDo update(int id, int events) noexcept;
+  ToDo remove(int id) noexcept;
+
+  SlotTable<Watch> &table() noexcept { return table_; }
+
+  // --- The loop's thread ---
+
+  bool has_dirty() const noexcept { return !dirty_.empty(); }
+  // Calls fn(watch) for each dirty watch.
+  template <typename Fn>
+  void consume_dirty(Fn &&fn) {
+    dirty_.consume(fn);
+  }
+  // For a watch that has just become dirty.
+  void push_dirty(Watch &watch) noexcept { dirty_.push(watch); }
+
+  RetryList<SlotTable<Watch>> &deferred() noexcept { return deferred_; }
+
+  // The watch is removed and nothing of the loop's own refers to it any more, except perhaps its handle.
+  void push_free(Watch &watch) noexcept { to_free_.push(watch); }
+  bool has_frees() const noexcept { return !to_free_.empty(); }
+  // Calls each `ff` that is due, on a clean stack.
+  void run_frees();
+
+  // Frees the slot of a watch whose `ff` is done with and that has no handle.
+  void give_back(Watch &watch) noexcept;
+
+  // --- A child after fork(), alone ---
+
+  // What the parent has registered is not the child's: no call comes, and no id is used again.
+  void disown() noexcept;
+
+ private:
+  int failed(int fd, const char *why) noexcept;
+  void mark_changed(Watch &watch, const WatchChange &change) noexcept;
+
+  Context &context_;
+  SlotTable<Watch> table_;
+  DirtyList<SlotTable<Watch>> dirty_{table_};
+  RetryList<SlotTable<Watch>> deferred_{table_};
+  SlotQueue<SlotTable<Watch>> to_free_{table_};  // the loop's thread only
+};
+
+}  // namespace virt_uv::core

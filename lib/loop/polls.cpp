@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "loop/polls.hpp"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+
+#include "core/call_out.hpp"
+#include "loop/fd_kind.hpp"
+
+namespace virt_uv::loop {
+
+using core::FdKind;
+using core::kReadWrite;
+using core::Watch;
+using core::WatchChange;
+using core::WatchWord;
+using Table = core::SlotTable<Watch>;
+
+// --- Handles and their places ---
+
+Polls::Polls(uv_loop_t *loop, const Parts &parts, OpenHandles &handles) noexcept
+    : loop_(loop),
+      context_(parts.context),
+      watches_(parts.watches),
+      mute_(parts.mute),
+      waker_(parts.waker),
+      handles_(handles) {}
+
+int Polls::open() noexcept {
+  if (const int err = placeholder_.open()) return err;
+  mute_.open(uv_backend_fd(loop_));
+  return 0;
+}
+
+Polls &Polls::owner_of(Poll &poll) noexcept {
+  const std::uint32_t place = Table::index_of(*poll.owner) & (Table::kChunkSize - 1);
+  return *reinterpret_cast<Chunk *>(&poll - place)->owner;
+}
+
+std::unique_ptr<Polls::Chunk> &Polls::chunk_of(const Watch &watch) noexcept {
+  return chunks_[Table::index_of(watch) >> Table::kChunkBits];
+}
+
+Polls::Poll &Polls::poll_of(const Watch &watch) noexcept {
+  return chunk_of(watch)->polls[Table::index_of(watch) & (Table::kChunkSize - 1)];
+}
+
+bool Polls::has_closed(const Poll &poll) noexcept {
+  if (!is_closing(poll.handle)) return false;
+  is_lost_ = true;
+  return true;
+}
+
+// --- Reconciling ---
+
+void Polls::reconcile() noexcept {
+  if (watches_.deferred().is_due()) retry();
+  if (watches_.has_dirty()) watches_.consume_dirty([this](Watch &watch) { reconcile(watch); });
+}
+
+void Polls::retry() noexcept {
+  watches_.deferred().consume([this](Watch &watch) { reconcile(watch); });
+}
+
+void Polls::reconcile(Watch &watch) noexcept {
+  if (has_left_) {  // a log function has detached meanwhile
+    watch.state.make_dirty();
+    return watches_.push_dirty(watch);
+  }
+  const WatchChange change = watch.state.reconcile();
+  if (!change.made) {
+    release(watch);
+    watches_.push_free(watch);
+    return;
+  }
+  if (change.after.armed() != change.before.armed()) arm(watch, change.after.armed());
+}
+
+void Polls::arm(Watch &watch, int armed) noexcept {
+  const int err = try_arm(watch, armed);
+  if (err == 0) {
+    watch.failed_to_arm = false;
+    return;
+  }
+  defer(watch);
+  if (watch.failed_to_arm || is_lost_) return;
+  watch.failed_to_arm = true;
+  context_.counters.failures.increment();
+  context_.log.error("watch {} (fd {}) cannot be armed: {}; trying again every {} ms", watch.slot_id(), watch.fd,
+                     uv_strerror(err), core::RetryList<Table>::kIntervalMs);
+}
+
+int Polls::try_arm(Watch &watch, int armed) noexcept {
+  if (watch.kind == FdKind::kUnknown)
+    if (const int err = find_kind(watch)) return err;
+  if (watch.kind == FdKind::kAlwaysReady) return (armed & kReadWrite) != 0 ? list_always_ready(watch) : 0;
+  if (!watch.has_poll)
+    if (const int err = open_poll(watch)) return err;
+  Poll &poll = poll_of(watch);
+  if (has_closed(poll)) return UV_ECANCELED;
+  mute_.leave_to_libuv(watch);
+  const int err = uv_poll_start(&poll.handle, uv_events_for(armed, watch.kind), on_poll);
+  take_out_of_epoll(watch);
+  return err;
+}
+
+int Polls::find_kind(Watch &watch) noexcept {
+  if (!watch.has_duplicate()) {
+    watch.kind = FdKind::kAlwaysReady;
+    return 0;
+  }
+  const int fd = watch.dup.load(std::memory_order_relaxed);
+  const int epoll_fd = uv_backend_fd(loop_);
+  epoll_event probe{};
+  probe.data.fd = fd;
+  // libuv aborts when the kernel refuses an fd that it polls, so the question is asked before.
+  const bool taken = epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &probe) == 0;
+  if (!taken && errno != EPERM) return uv_translate_sys_error(errno);
+  if (taken) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, &probe);
+  watch.kind = fd_kind(fd, !taken);
+  return 0;
+}
+
+int Polls::open_poll(Watch &watch) noexcept {
+  std::unique_ptr<Chunk> &chunk = chunk_of(watch);
+  if (chunk == nullptr) {
+    chunk.reset(new (std::nothrow) Chunk);
+    if (chunk == nullptr) return UV_ENOMEM;
+    chunk->owner = this;
+  }
+  Poll &poll = poll_of(watch);
+  if (const int err = placeholder_.init_poll(loop_, &poll.handle, watch.dup.load(std::memory_order_relaxed)))
+    return err;
+  poll.handle.data = nullptr;
+  poll.owner = &watch;
+  uv_unref(poll.base());  // one handle speaks for all: see Reconciler
+  watch.has_poll = true;
+  watch.is_closing = false;
+  ++chunk->in_use;
+  handles_.opened();
+  return 0;
+}
+
+int Polls::list_always_ready(Watch &watch) noexcept {
+  if (std::find(always_ready_.begin(), always_ready_.end(), &watch) != always_ready_.end()) return 0;
+  try {
+    always_ready_.push_back(&watch);
+  } catch (const std::bad_alloc &) {
+    return UV_ENOMEM;
+  }
+  return 0;
+}
+
+void Polls::stop(Watch &watch) noexcept {
+  if (!watch.has_poll || has_closed(poll_of(watch))) return;
+  mute_.leave_to_libuv(watch);
+  uv_poll_stop(&poll_of(watch).handle);
+  take_out_of_epoll(watch);
+}
+
+// What libuv does when it stops a handle, and before it starts one. libuv 1.45 to 1.48 only queue it within a poll
+// callback (io_uring): the number would still be in epoll meanwhile, where KernelMute would find it, and once it is
+// closed, the queue's entry would miss the file, which the caller's fd keeps open; epoll would report it for ever,
+// under a number that is nobody's. The later entry fails, which libuv ignores.
+void Polls::take_out_of_epoll(const Watch &watch) noexcept {
+  epoll_event ignored{};
+  epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_DEL, watch.dup.load(std::memory_order_relaxed), &ignored);
+}
+
+// Disarms the watch and looks at it again some time later, or when it has changed.
+void Polls::defer(Watch &watch) noexcept {
+  stop(watch);
+  if (!watch.state.defer().became(WatchWord::kDeferred)) return;  // it is dirty, and is looked at even sooner
+  watches_.deferred().push(watch);
+  waker_.request_check();  // a timer is to be set
+}
+
+// --- Dispatching ---
+
+[[gnu::always_inline]] inline void Polls::call(Watch &watch, WatchWord word, int events) {
+  const int id = word.id();
+  core::call_back(context_, {"watch", id}, watch.stats, uv_now(loop_),
+                  [&] { watch.cb(id, watch.fd, events, watch.opaque); });
+}
+
+void Polls::on_poll(uv_poll_t *handle, int status, int uv_events) {
+  Poll &poll = Poll::of(handle);
+  Watch &watch = *poll.owner;
+  Polls &self = owner_of(poll);
+  if (__builtin_expect(self.context_.is_barred.load(std::memory_order_relaxed), 0)) return;
+  const Waker::CallbackScope scope(self.waker_);
+  const core::ActiveCalls::Scope active(self.context_.active_calls, &watch);
+  WatchWord word = watch.state.load();  // model: DISPATCH
+  int events = uv_events;
+  const bool is_exact =
+      status == 0 && watch.kind != FdKind::kInspected && (uv_events & ~(word.armed() & kReadWrite)) == 0;
+  if (__builtin_expect(!is_exact, 0)) {
+    events = self.true_events(watch, status, uv_events);
+    word = watch.state.load();
+  }
+  events &= word.wanted();
+  if (__builtin_expect(events != 0, 1))
+    self.call(watch, word, events);
+  else
+    self.narrow(watch);
+}
+
+int Polls::true_events(Watch &watch, int status, int uv_events) noexcept {
+  context_.counters.inspections.increment();
+  const WatchWord word = watch.state.load();  // model: REARM_LOAD
+  const bool has_tripped = (uv_events & UV_DISCONNECT) != 0 && watch.kind == FdKind::kSocket;
+  if (has_tripped) watch.kind = FdKind::kInspected;
+  // A POLLERR has made libuv stop the handle (uv__poll_io); a tripwire that has tripped is to be taken out. What is
+  // started again is what the word says is armed, not what is wanted by now: update() counts on it.
+  if ((status < 0 || has_tripped) && word.is_live() && word.armed() != 0) arm(watch, word.armed());
+  return inspect(watch.dup.load(std::memory_order_relaxed), word.armed());
+}
+
+void Polls::narrow(Watch &watch) noexcept {
+  if (mute(watch)) return context_.counters.dropped.increment();
+  const WatchChange change = watch.state.narrow();
+  if (!change.made) {
+    // Removed: the next reconcile releases it. Else nothing is there after all, as another thread has read it; or
+    // urgent data keeps UV_PRIORITIZED, which stands for ERROR and HANGUP here, awake until it is read: looking again
+    // now and then is better than spinning.
+    const bool may_be_urgent = change.before.armed() != 0 && (change.before.armed() & kReadWrite) == 0;
+    if (change.before.is_live() && may_be_urgent) defer(watch);
+    return;
+  }
+  context_.counters.dropped.increment();
+  if (change.after.wanted() != 0)
+    arm(watch, change.after.wanted());
+  else
+    stop(watch);
+}
+
+// False: to be narrowed. It was muted already: this is POLLHUP or POLLERR, or it came before.
+bool Polls::mute(Watch &watch) noexcept {
+  if (watch.kind != FdKind::kSocket) return false;
+  const WatchChange change = watch.state.make_direct();
+  return change.made && mute_.bring_in_line(watch, change.after.id());
+}
+
+void Polls::dispatch_always_ready() {
+  for (std::size_t i = 0; i < always_ready_.size(); ++i) {  // a callback may give up the loop, and empty the list
+    Watch *watch = always_ready_[i];
+    if (watch == nullptr) continue;
+    const core::ActiveCalls::Scope active(context_.active_calls, watch);
+    const WatchWord word = watch->state.load();
+    const int events = inspect(watch->dup.load(std::memory_order_relaxed), word.wanted()) & word.wanted();
+    if (events != 0)
+      call(*watch, word, events);
+    else
+      narrow(*watch);
+  }
+  if (context_.active_calls.any()) return;  // a callback runs the loop: the entries are those of a dispatch further up
+  const auto is_idle = [](Watch *watch) {
+    return watch == nullptr || (watch->state.load_relaxed().armed() & kReadWrite) == 0;
+  };
+  always_ready_.erase(std::remove_if(always_ready_.begin(), always_ready_.end(), is_idle), always_ready_.end());
+}
+
+// --- Letting go ---
+
+void Polls::release(Watch &watch) noexcept {
+  if (watch.kind == FdKind::kAlwaysReady)
+    std::replace(always_ready_.begin(), always_ready_.end(), &watch, static_cast<Watch *>(nullptr));
+  mute_.leave_to_libuv(watch);
+  close_poll(watch);
+  close_duplicate(watch);
+}
+
+void Polls::close_duplicate(Watch &watch) noexcept {
+  if (!watch.has_duplicate() || !watch.state.load_relaxed().has(WatchWord::kPolled))
+    return;  // the remover has closed it
+  const int fd = watch.dup.exchange(-1, std::memory_order_relaxed);
+  if (fd >= 0) close(fd);
+}
+
+// libuv may be about to tell the kernel of a mask that was changed: it puts the placeholder into epoll then, whose
+// events are dropped. It would abort if it wanted to modify what is not there; but uv_poll_start() takes the fd out
+// before it is to be put in again.
+void Polls::release_file(Watch &watch) noexcept {
+  mute_.leave_to_libuv(watch);
+  if (!watch.has_poll) return close_duplicate(watch);
+  take_out_of_epoll(watch);
+  placeholder_.replace(watch.dup.load(std::memory_order_relaxed));
+}
+
+// The fd is not in epoll any more when this returns, so its owner may close it.
+void Polls::close_poll(Watch &watch) noexcept {
+  if (!watch.has_poll || watch.is_closing) return;
+  Poll &poll = poll_of(watch);
+  if (has_closed(poll)) return;
+  watch.is_closing = true;
+  uv_close(poll.base(), on_closed);
+  take_out_of_epoll(watch);
+}
+
+void Polls::on_closed(uv_handle_t *handle) {
+  Poll &poll = Poll::of(handle);
+  Watch &watch = *poll.owner;
+  Polls &self = owner_of(poll);
+  if (self.context_.is_barred.load(std::memory_order_relaxed)) return;
+  OpenHandles &handles = self.handles_;
+  watch.has_poll = false;  // model: ON_CLOSED
+  watch.is_closing = false;
+  std::unique_ptr<Chunk> &chunk = self.chunk_of(watch);
+  const bool is_first = &chunk == &self.chunks_.front();  // kept, so that a loop with few watches does not allocate
+  if (--chunk->in_use == 0 && !is_first) chunk.reset();
+  self.watches_.give_back(watch);  // model: GIVE_CLOSED
+  handles.closed();                // last: it may be the end of *this
+}
+
+// The deferred watches are dirty from here on, for the next loop.
+void Polls::pass_deferred_on() noexcept {
+  watches_.deferred().consume([this](Watch &watch) {
+    watch.state.make_dirty();
+    watches_.push_dirty(watch);
+  });
+}
+
+void Polls::leave() noexcept {
+  has_left_ = true;
+  always_ready_.clear();
+  pass_deferred_on();
+  mute_.close();  // then its lock need not be taken with the table's held
+  watches_.table().for_each([this](Watch &watch) { leave(watch); }, [] {});
+}
+
+void Polls::leave(Watch &watch) noexcept {
+  close_poll(watch);  // before the fd is anybody else's to close
+  watch.muted = false;
+  const WatchChange change = watch.state.leave_loop();
+  if (!change.made) {
+    watch.state.end_direct();
+    release(watch);
+  } else if (change.became(WatchWord::kDirty)) {
+    watches_.push_dirty(watch);  // model: LEAVE_PUSH
+  }
+}
+
+void Polls::abandon() noexcept {
+  has_left_ = true;
+  always_ready_.clear();
+  pass_deferred_on();
+  mute_.close();
+  watches_.table().for_each(
+      [this](Watch &watch) VIRT_UV_UNCHECKED_LOCKING {
+        abandon_poll(watch);
+        leave(watch);
+      },
+      [] {});
+  placeholder_.close();
+}
+
+// The handle's memory is left alone for good: if the slot waited for that alone, it waits no longer.
+void Polls::abandon_poll(Watch &watch) noexcept {
+  if (!watch.has_poll) return;
+  if (!is_closing(poll_of(watch).handle)) {
+    uv_close(poll_of(watch).base(), nullptr);
+    take_out_of_epoll(watch);
+  }
+  watch.has_poll = false;
+  watch.is_closing = false;
+  if (watch.freed) watches_.table().free(watch);
+}
+
+}  // namespace virt_uv::loop

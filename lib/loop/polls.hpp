@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The libuv side of watches, on one loop: makes each watch's uv_poll_t match what is wanted, and dispatches. The
+// loop's thread only.
+//
+//     reconcile()   takes the dirty watches: arms those whose `wanted` has outgrown `armed`, releases the removed
+//     on_poll()     judges an event by what is wanted at that moment: calls back, or, when it is not wanted, narrows
+//     narrow()      narrows `armed` to `wanted`, so that an unwanted event does not come again
+//
+// A handle's memory is found by its watch's index, as libuv needs it until the handle has closed, later than the
+// watch's `ff`: so a slot is freed when both are done.
+//
+// A duplicate fd is closed only after its uv_poll_t: libuv takes the number out of epoll when the handle is stopped or
+// closed, and a number that had another file behind it by then would be the wrong one.
+//
+// The host may close any handle that it finds on its loop. No handle is touched without a look whether it is closing;
+// one that the host has closed makes the whole lost (is_lost()), and the Reconciler gives the loop up.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/watches.hpp"
+#include "loop/handles.hpp"
+#include "loop/kernel_mute.hpp"
+#include "loop/placeholder.hpp"
+#include "loop/waker.hpp"
+
+namespace virt_uv::loop {
+
+class Polls {
+ public:
+  struct Parts {
+    core::Context &context;
+    core::Watches &watches;
+    KernelMute &mute;
+    Waker &waker;
+  };
+
+  Polls(uv_loop_t *loop, const Parts &parts, OpenHandles &handles) noexcept;
+
+  // 0, UV_EMFILE, UV_ENFILE or UV_ENOMEM.
+  int open() noexcept;
+
+  // Brings libuv in line with every dirty watch, and with the deferred ones that are due or have changed.
+  void reconcile() noexcept;
+  // Looks at every deferred watch, due or not.
+  void retry() noexcept;
+
+  // Watches that epoll can't take are looked at in each iteration.
+  bool has_always_ready() const noexcept { return !always_ready_.empty(); }
+  void dispatch_always_ready();
+
+  // Closes what a removed watch has on the loop, at once: the peer's end of file comes with it.
+  void release(core::Watch &watch) noexcept;
+
+  // Closes the file of a removed watch, at once, and leaves its handle and the number for release(): touches nothing of
+  // libuv's, as this is not one of the loop's calls.
+  void release_file(core::Watch &watch) noexcept;
+
+  // Closes every handle; live watches are dirty again, for the next loop.
+  void leave() noexcept;
+
+  // The same, where the host has closed handles itself, perhaps the loop too: those are not touched, and no close
+  // callback comes.
+  void abandon() noexcept;
+
+  // Has the host closed a handle?
+  bool is_lost() const noexcept { return is_lost_; }
+
+ private:
+  using Poll = Owned<uv_poll_t, core::Watch>;
+
+  struct Chunk {
+    std::array<Poll, core::SlotTable<core::Watch>::kChunkSize> polls;  // first: owner_of() counts on it
+    Polls *owner = nullptr;
+    std::uint32_t in_use = 0;
+  };
+
+  static Polls &owner_of(Poll &poll) noexcept;
+  static void on_poll(uv_poll_t *handle, int status, int uv_events);
+  static void on_closed(uv_handle_t *handle);
+
+  void call(core::Watch &watch, core::WatchWord word, int events);
+  void reconcile(core::Watch &watch) noexcept;
+  void arm(core::Watch &watch, int armed) noexcept;
+  int try_arm(core::Watch &watch, int armed) noexcept;
+  int find_kind(core::Watch &watch) noexcept;
+  int open_poll(core::Watch &watch) noexcept;
+  int list_always_ready(core::Watch &watch) noexcept;
+  void defer(core::Watch &watch) noexcept;
+  void stop(core::Watch &watch) noexcept;
+  void narrow(core::Watch &watch) noexcept;
+  bool mute(core::Watch &watch) noexcept;
+  int true_events(core::Watch &watch, int status, int uv_events) noexcept;
+  void close_poll(core::Watch &watch) noexcept;
+  void close_duplicate(core::Watch &watch) noexcept;
+  void take_out_of_epoll(const core::Watch &watch) noexcept;
+  void pass_deferred_on() noexcept;
+  void leave(core::Watch &watch) noexcept;
+  void abandon_poll(core::Watch &watch) noexcept VIRT_UV_REQUIRES(watches_.table().mutex());
+  bool has_closed(const Poll &poll) noexcept;
+  std::unique_ptr<Chunk> &chunk_of(const core::Watch &watch) noexcept;
+  Poll &poll_of(const core::Watch &watch) noexcept;
+
+  uv_loop_t *loop_;
+  core::Context &context_;
+  core::Watches &watches_;
+  KernelMute &mute_;
+  Waker &waker_;
+  OpenHandles &handles_;
+  Placeholder placeholder_;
+  std::array<std::unique_ptr<Chunk>, core::SlotTable<core::Watch>::kChunks> chunks_;
+  std::vector<core::Watch *> always_ready_;  // armed for READABLE or WRITABLE; nullptr: released since the last look
+  bool has_left_ = false;
+  bool is_lost_ = false;
+};
+
+}  // namespace virt_uv::loop

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "loop/waker.hpp"
+
+#include <sys/eventfd.h>
+
+#include "core/no_cancel.hpp"
+#include "loop/handles.hpp"
+
+namespace virt_uv::loop {
+
+using core::Lock;
+
+// uv_is_closing() reads a word of the handle that changes once only, when the handle is closed.
+bool Waker::has_handles() const noexcept { return wake_fd_ >= 0 && !is_closing(*wake_poll_); }
+
+bool Waker::has_loop() noexcept {
+  Lock lock(mutex_);
+  return has_handles();
+}
+
+void Waker::take_thread() noexcept {
+  Lock lock(mutex_);
+  loop_thread_.store(core::current_thread(), std::memory_order_relaxed);
+}
+
+void Waker::wake() noexcept {
+  if (in_callback()) return request_check();
+  if (!sent_.exchange(true, std::memory_order_acq_rel)) send();  // model: WAKE_SENT
+}
+
+void Waker::request_check() noexcept {
+  is_check_requested_ = true;
+  if (!is_closing(*check_)) uv_check_start(check_, on_check_);  // else prepare notices that the host has closed it
+}
+
+void Waker::send() noexcept {
+  bool is_lost = false;
+  {
+    core::NoCancel no_cancel;
+    Lock lock(mutex_);
+    if (wake_fd_ < 0) return;
+    is_lost = is_closing(*wake_poll_);
+    if (is_lost)
+      wake_fd_ = -1;
+    else
+      eventfd_write(wake_fd_, 1);  // model: WAKE_SEND. Fails only where the loop is woken already
+  }
+  if (is_lost)
+    context_.log.error(
+        "the host has closed virt-uv's handles: libvirt's events have stopped; call virt_uv_detach and attach again");
+  else
+    context_.counters.wakeups.increment();
+}
+
+void Waker::acknowledge() noexcept {
+  is_check_requested_ = false;
+  // model: ACKNOWLEDGE
+  if (sent_.load(std::memory_order_relaxed)) sent_.exchange(false, std::memory_order_acq_rel);
+}
+
+void Waker::open(const WakeHandles &handles) noexcept {
+  check_ = handles.check;
+  on_check_ = handles.on_check;
+  is_check_requested_ = false;
+  callback_.clear();
+  Lock lock(mutex_);
+  wake_fd_ = handles.fd;  // model: ATTACH
+  wake_poll_ = handles.poll;
+  is_open_.store(true, std::memory_order_relaxed);
+  loop_thread_.store(core::current_thread(), std::memory_order_relaxed);
+  // An exchange, as in acknowledge(): the thread that found it sent before is taken after.
+  sent_.exchange(false, std::memory_order_acq_rel);
+}
+
+void Waker::close() noexcept {
+  Lock lock(mutex_);
+  is_open_.store(false, std::memory_order_relaxed);
+  wake_fd_ = -1;  // model: DETACH
+}
+
+}  // namespace virt_uv::loop
