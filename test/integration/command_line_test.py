@@ -4,14 +4,31 @@
 
 import json
 import os
+import signal
 import tempfile
 import unittest
 
-from program import INTERRUPT, TERMINATE, events, run, run_events
+from program import INTERRUPT, READY, TERMINATE, TIME, events, run, run_events
 
+NEVER_CONNECTED, COUNT_NOT_REACHED = 3, 4
+HANG_UP = signal.SIGHUP
 NOWHERE = "test+unix:///default?socket=/nonexistent/libvirt-sock"
 BAD_INPUT = {
     "an unknown event": (["-e", "nosuch"], "'nosuch'"),
+    "an unknown event in a list": (["-e", "lifecycle,nosuch"], "'nosuch'"),
+    "a glob that stands for nothing": (["--event", "nosuch-*"], "'nosuch-*'"),
+    "an empty list of events": (["-e", ""], "empty"),
+    "a hole in a list of events": (["-e", "lifecycle,,reboot"], "''"),
+    "an empty domain": (["--domain", ""], "--domain"),
+    "a domain where no event is about one": (["--domain", "test", "-e", "network-*"], "--domain"),
+    "a queue that is too small": (["--queue", "10"], "'10'"),
+    "a queue that is no number": (["--queue", "1k"], "'1k'"),
+    "statistics every 0 seconds": (["--stats", "0"], "--stats"),
+    "a template with an open brace": (["--format", "{time"], "'{'"),
+    "a template with a closing brace": (["--format", "time}"], "'}'"),
+    "a template with an unknown field": (["--format", "{nosuch}"], "'nosuch'"),
+    "a program beside JSON": (["--exec", "/bin/true", "--json"], "--exec"),
+    "a template for JSON": (["--format", "{time}", "--json"], "--format"),
     "a count that is no number": (["--count", "x"], "'x'"),
     "a count of 0": (["--count", "0"], "'0'"),
     "a negative count": (["--count", "-1"], "'-1'"),
@@ -29,7 +46,6 @@ BAD_INPUT = {
     "a malformed URI": (["-c", "not a uri"], "'not a uri'"),
     "a URI without a driver": (["-c", "nonsense"], "'nonsense'"),
     "an unknown transport": (["-c", "test+pigeon:///default"], "pigeon"),
-    "a malformed URI beside a good one": (["-c", "test:///default", "-e", "lifecycle", "-c", "://"], "'://'"),
     "the demonstration of something": (["--demo", "-c", "test:///default"], "--demo"),
 }
 
@@ -42,6 +58,12 @@ class BadInput(unittest.TestCase):
                 self.assertEqual((status, printed, len(said)), (2, [], 1), said)
                 self.assertTrue(said[0].startswith("virt-uv-events: "), said)
                 self.assertIn(named, said[0])
+
+
+    def test_beside_good_input_ends_the_program_all_the_same(self):
+        status, _, said = run_events("-c", "test:///default", "-e", "lifecycle", "-c", "://")
+        self.assertEqual((status, [line for line in said if READY not in line]),
+                         (2, ["virt-uv-events: -c: '://' is not a libvirt URI: internal error: Unable to parse URI ://"]))
 
 
 class Information(unittest.TestCase):
@@ -62,7 +84,8 @@ class Information(unittest.TestCase):
     def test_help_names_every_option(self):
         status, text, said = run_events("--help")
         self.assertEqual((status, said), (0, []))
-        for option in ("-c", "-e", "--list", "--json", "--count", "--timeout", "--keepalive", "--no-reconnect",
+        for option in ("-c", "--connect", "-e", "--event", "--domain", "--state", "--list", "--json", "--format", "--exec",
+                       "--count", "--timeout", "--stats", "--queue", "--keepalive", "--no-reconnect", "--quiet",
                        "--demo", "--help", "--version"):
             self.assertIn(option, "\n".join(text))
 
@@ -79,15 +102,18 @@ class Demo(unittest.TestCase):
     def test_prints_an_event_for_each_thing_it_does_and_exits_0(self):
         status, printed, said = run_events("--demo")
         self.assertEqual((status, said), (0, []))
-        self.assertEqual(len(printed), len(self.OUTCOMES))
-        for line, outcome in zip(printed, self.OUTCOMES):
-            self.assertRegex(line, r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\+0000 test:///default: event '")
+        self.assertEqual(len(printed), 1 + len(self.OUTCOMES))
+        self.assertRegex(printed[0], TIME + " test:///default: connection opened$")
+        for line, outcome in zip(printed[1:], self.OUTCOMES):
+            self.assertRegex(line, TIME + " test:///default: event '")
             self.assertIn(outcome, line)
 
     def test_prints_json_too(self):
         status, printed, _ = run_events("--demo", "--json")
-        self.assertEqual((status, len(printed)), (0, len(self.OUTCOMES)))
-        first = json.loads(printed[0])
+        self.assertEqual((status, len(printed)), (0, 1 + len(self.OUTCOMES)))
+        opened, first = json.loads(printed[0]), json.loads(printed[1])
+        self.assertEqual([*opened], ["time", "uri", "event", "state"])
+        self.assertEqual((opened["event"], opened["state"]), ("connection", "opened"))
         self.assertEqual([*first], ["time", "uri", "event", "domain", "uuid", "type", "detail"])
         self.assertEqual((first["uri"], first["event"], first["domain"], first["type"], first["detail"]),
                          ("test:///default", "lifecycle", "test", "Suspended", "Paused"))
@@ -104,7 +130,7 @@ class Output(unittest.TestCase):
         reading, writing = os.pipe()
         with open(writing, "w") as pipe, events("-c", "test:///default", stdout=pipe) as program:
             pipe.close()
-            program.expect_said("the driver does not offer")
+            program.expect_said(READY)
             os.close(reading)
             self.assertEqual((program.end(), len(program.stderr.seen)), (0, 1))
 
@@ -119,14 +145,14 @@ class Output(unittest.TestCase):
         for arguments in (["--demo"], ["--demo", "--json"], ["--list"], ["--help"], ["--version"]):
             with self.subTest(arguments), open("/dev/full", "w") as full:
                 status, _, said = run_events(*arguments, stdout=full)
-                self.assertEqual((status, said),
-                                 (1, ["virt-uv-events: stdout can't be written: No space left on device"]))
+                self.assertEqual((status, len(said)), (1, 1), said)
+                self.assertRegex(said[0].lower(), "virt-uv-events: stdout cannot be written: no space left on device")
 
     def test_goes_to_a_file_too(self):
         with tempfile.TemporaryFile("w+") as file:
             status, _, _ = run_events("--demo", stdout=file)
             file.seek(0)
-            self.assertEqual((status, len(file.readlines())), (0, len(Demo.OUTCOMES)))
+            self.assertEqual((status, len(file.readlines())), (0, 1 + len(Demo.OUTCOMES)))
 
 
 class WithoutADaemon(unittest.TestCase):
@@ -136,7 +162,7 @@ class WithoutADaemon(unittest.TestCase):
                     for _ in range(3)]
             pauses = [float(line.split()[-2]) for line in said]
             self.assertLess(pauses[0], pauses[2])
-            self.assertEqual(program.end(INTERRUPT), 0)
+            self.assertEqual(program.end(INTERRUPT), NEVER_CONNECTED)
 
     def test_no_reconnect_fails_once_no_connection_is_left(self):
         status, printed, said = run_events("--no-reconnect", "-c", NOWHERE, "-c", NOWHERE)
@@ -148,26 +174,126 @@ class WithoutADaemon(unittest.TestCase):
         _, _, said = run_events("--no-reconnect", env={"LIBVIRT_DEFAULT_URI": NOWHERE})
         self.assertIn("/nonexistent/libvirt-sock", said[0])
 
-    def test_timeout_ends_it_with_status_0(self):
-        self.assertEqual(run_events("--timeout", "1", "-c", "test:///default", "-e", "lifecycle"), (0, [], []))
-
-    def test_both_signals_end_it_with_status_0(self):
-        for number in (INTERRUPT, TERMINATE):
+    def test_every_signal_that_asks_for_an_end_ends_it_with_status_0(self):
+        for number in (INTERRUPT, TERMINATE, HANG_UP):
             with self.subTest(number), events("-c", "test:///default") as program:
-                program.expect_said("the driver does not offer")
+                program.expect_said(READY)
                 self.assertEqual(program.end(number), 0)
+
+    def test_nohup_keeps_it_from_ending_at_sighup(self):
+        with events("-c", "test:///default", preexec_fn=lambda: signal.signal(HANG_UP, signal.SIG_IGN)) as program:
+            program.expect_said(READY)
+            program.signal(HANG_UP)
+            self.assertIsNone(program.process.poll())
+            self.assertEqual(program.end(TERMINATE), 0)
+
+
+class ExitStatus(unittest.TestCase):
+    def test_at_the_time_limit_is_0_where_a_connection_was_open(self):
+        status, _, _ = run_events("--timeout", "1", "-c", "test:///default", "-e", "lifecycle")
+        self.assertEqual(status, 0)
+
+    def test_is_3_where_no_connection_was_ever_open(self):
+        for arguments in (["-c", NOWHERE], ["-c", "foo:///bar"], ["-c", NOWHERE, "--count", "1"]):
+            with self.subTest(arguments):
+                self.assertEqual(run_events("--timeout", "1", *arguments)[0], NEVER_CONNECTED)
+
+    def test_is_4_where_the_count_was_not_reached(self):
+        arguments = ["-c", "test:///default", "--count", "1"]
+        self.assertEqual(run_events(*arguments, "--timeout", "1")[0], COUNT_NOT_REACHED)
+        with events(*arguments) as program:
+            program.expect_said(READY)
+            self.assertEqual(program.end(TERMINATE), COUNT_NOT_REACHED)
 
 
 class EventsThatADriverDoesNotOffer(unittest.TestCase):
-    def test_are_named_once(self):
-        status, _, said = run_events("-c", "test:///default", "--timeout", "1")
-        self.assertEqual((status, said), (0, ["virt-uv-events: test:///default: the driver does not offer: "
-                                              "secret-lifecycle, secret-value-changed"]))
+    def test_are_named_only_where_they_were_asked_for_by_name(self):
+        for choice, named in (([], None), (["-e", "lifecycle,secret-*"], None),
+                              (["-e", "lifecycle,secret-lifecycle"], "the driver does not offer: secret-lifecycle")):
+            with self.subTest(choice), events("-c", "test:///default", *choice) as program:
+                program.expect_said(READY)
+                self.assertEqual(program.end(TERMINATE), 0)
+                said = program.stderr.seen[:-1]
+                self.assertEqual(len(said), 1 if named else 0, said)
+                if named:
+                    self.assertTrue(said[0].endswith(named), said)
 
     def test_are_a_failure_where_no_others_were_asked_for(self):
         status, _, said = run_events("-c", "test:///default", "-e", "secret-lifecycle")
         self.assertEqual((status, len(said)), (1, 1))
         self.assertIn("offers none of the events asked for", said[0])
+
+
+class StandardError(unittest.TestCase):
+    def test_has_a_line_with_a_time_once_a_connection_is_open_and_subscribed(self):
+        with events("-c", "test:///default", "-e", "lifecycle,reboot") as program:
+            line = program.expect_said(READY)
+            self.assertRegex(line, TIME + " virt-uv-events: test:///default: open, 2 kinds of events$")
+            program.end(TERMINATE)
+
+    def test_is_empty_with_quiet_where_nothing_is_wrong(self):
+        with events("-c", "test:///default", "--quiet") as program:
+            program.expect("connection opened")
+            self.assertEqual((program.end(TERMINATE), program.stderr.seen), (0, []))
+
+
+class Choice(unittest.TestCase):
+    """On libvirt's test driver within the process, whose domain the demonstration changes: it knows -e and no more."""
+
+    def test_lists_and_globs_choose_kinds(self):
+        for choice, number in (("lifecycle,reboot", 2), ("pm-*", 3), ("pm-*,pm-wakeup", 3), ("[br]*-change", 2),
+                               ("block-job*,lifecycle", 3)):
+            with self.subTest(choice), events("--connect", "test:///default", "--event", choice) as program:
+                program.expect_said(READY, f"open, {number} kinds")
+                program.end(TERMINATE)
+
+
+class Exec(unittest.TestCase):
+    SYNTHETIC = {"LD_PRELOAD": os.environ["VIRT_UV_SYNTHETIC_EVENTS"]}
+
+    def setUp(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.program = os.path.join(self.folder, "hook")
+
+    def write(self, *lines):
+        with open(self.program, "w") as hook:
+            hook.write("\n".join(["#!/bin/sh", "unset LD_PRELOAD", *lines]) + "\n")
+        os.chmod(self.program, 0o755)
+        return ["-c", "test:///default", "--exec", self.program]
+
+    def test_runs_the_program_for_each_record_in_order_with_its_fields(self):
+        hook = self.write('read -r line', 'echo "$VIRT_UV_EVENT|$VIRT_UV_STATE|$VIRT_UV_DEV_ALIAS|$line"')
+        with events(*hook, "-e", "tray-change,memory-device-size-change", env=self.SYNTHETIC) as program:
+            opened = program.expect("connection|opened||")
+            self.assertEqual(json.loads(opened.split("|", 3)[3])["event"], "connection")
+            program.signal(TERMINATE)
+            self.assertEqual(program.end(), 0)
+
+    def test_runs_one_at_a_time_and_delivers_what_waits(self):
+        hook = self.write("read -r line", "echo begin", "echo end $VIRT_UV_DOMAIN")
+        with events(*hook, "--state") as program:
+            program.expect("end test")
+            self.assertEqual(program.end(TERMINATE), 0)
+            self.assertEqual(program.stdout.seen, ["begin", "end", "begin", "end test"])
+
+    def test_goes_on_where_the_program_fails_or_does_not_read(self):
+        hook = self.write("echo run", "exit 7")
+        with events(*hook, "--state") as program:
+            program.expect_said("hook ended with status 7")
+            program.expect_said("hook ended with status 7")
+            self.assertEqual(program.end(TERMINATE), 0)
+
+    def test_of_a_program_that_cannot_be_run_is_a_failure(self):
+        status, _, said = run_events("-c", "test:///default", "--exec", "/nonexistent/hook")
+        self.assertEqual(status, 1)
+        self.assertTrue(said[-1].endswith("--exec: '/nonexistent/hook' cannot be run: no such file or directory"), said)
+
+    def test_of_a_program_that_does_not_end_does_not_keep_this_one(self):
+        hook = self.write("echo running", "exec sleep 3")
+        with events(*hook) as program:
+            program.expect("running")
+            self.assertEqual(program.end(TERMINATE), 1)
+            self.assertIn("the program of --exec has not ended", program.stderr.seen[-1])
 
 
 if __name__ == "__main__":

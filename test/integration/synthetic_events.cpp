@@ -15,6 +15,7 @@
 #include <libvirt/libvirt.h>
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <vector>
@@ -156,12 +157,30 @@ void emit_parameters(virDomainPtr domain) {
   virTypedParamsFree(list, count);
 }
 
+void emit_repeated_parameters(virDomainPtr domain) {
+  virTypedParameterPtr list = nullptr;
+  int count = 0, max = 0;
+  for (const char *disk : {"vda", "vdb", "vdc"}) virTypedParamsAddString(&list, &count, &max, "disk", disk);
+  virTypedParamsAddInt(&list, &count, &max, "number", 1);
+  deliver<virConnectDomainEventJobCompletedCallback>(VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, domain, list, count);
+  virTypedParamsFree(list, count);
+}
+
+/* virsh prints these as they are: virt-uv-events alone gets them, which says so by VIRT_UV_HOSTILE. */
+void emit_hostile_strings(virDomainPtr domain) {
+  if (std::getenv("VIRT_UV_HOSTILE") == nullptr) return;
+  deliver<virConnectDomainEventMetadataChangeCallback>(VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, domain, 2,
+                                                       "http://evil/\n2026-01-01 forged\x1b[31m\x7f\xc2\x9b");
+  for (const char *path : {"/a\xff", "/a\xfe"})
+    deliver<virConnectDomainEventDiskChangeCallback>(VIR_DOMAIN_EVENT_ID_DISK_CHANGE, domain, "/old", path, "hda", 0);
+}
+
 void emit_domain_events(int timer, void *) {
   virEventRemoveTimeout(timer);
   std::lock_guard<std::mutex> guard(mutex);
   virDomainPtr domain = virDomainLookupByName(connection, "test");
   for (auto emit : {emit_lifecycle, emit_generic, emit_numbers, emit_errors, emit_graphics, emit_disks, emit_devices,
-                    emit_states, emit_parameters})
+                    emit_states, emit_parameters, emit_repeated_parameters, emit_hostile_strings})
     emit(domain);
   deliver<virConnectDomainEventRTCChangeCallback>(VIR_DOMAIN_EVENT_ID_RTC_CHANGE, domain, kSentinel);
   virDomainFree(domain);

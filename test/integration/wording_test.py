@@ -10,11 +10,12 @@ import os
 import re
 import unittest
 
-from program import TERMINATE, Program, events
+from program import TERMINATE, TIME, Program, events
 
 PRELOADED = {"LD_PRELOAD": os.environ["VIRT_UV_SYNTHETIC_EVENTS"]}
+HOSTILE = {**PRELOADED, "VIRT_UV_HOSTILE": "1"}
 URI = "test:///default"
-TIME = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\+0000"
+VIRSH_TIME = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\+0000"
 LAST_OF_DOMAINS = "event 'rtc-change' for domain 'test': 424242"
 
 # Kind, the virsh command that prints it, and how many events come.
@@ -33,7 +34,7 @@ def virsh_lines(*arguments, until):
     """What virsh prints, with its timestamps cut off."""
     with Program("virsh", "-c", URI, *arguments, "--loop", "--timestamp", env=PRELOADED) as virsh:
         until(virsh)
-        return [re.sub(TIME + ": ", "", line) for line in virsh.stdout.seen]
+        return [re.sub(VIRSH_TIME + ": ", "", line) for line in virsh.stdout.seen]
 
 
 def our_lines(*arguments, until):
@@ -42,7 +43,8 @@ def our_lines(*arguments, until):
         until(program)
         seen = list(program.stdout.seen)
         assert program.end(TERMINATE) == 0
-        return [re.sub(f"{TIME} {URI}: ", "", line) for line in seen]
+        assert seen[0].endswith(": connection opened"), seen[0]
+        return [re.sub(f"{TIME} {URI}: ", "", line) for line in seen[1:]]
 
 
 def expect_lines(number):
@@ -62,16 +64,16 @@ class Wording(unittest.TestCase):
         for kind, (command, number) in OTHER_FAMILIES.items():
             with self.subTest(kind):
                 theirs = virsh_lines(*command, until=expect_lines(number))
-                self.assertEqual(our_lines("-e", kind, until=expect_lines(number)), theirs)
+                self.assertEqual(our_lines("-e", kind, until=expect_lines(1 + number)), theirs)
 
 
 class Json(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        with events("-c", URI, "--json", env=PRELOADED) as program:
+        with events("-c", URI, "--json", env=HOSTILE) as program:
             program.expect('"utcoffset":424242')
             cls.lines = list(program.stdout.seen)
-        cls.events = [json.loads(line) for line in cls.lines]
+        cls.events = [json.loads(line) for line in cls.lines][1:]
 
     def of(self, kind, **fields):
         """The one event of this kind with these values."""
@@ -104,19 +106,25 @@ class Json(unittest.TestCase):
         self.of("agent-lifecycle", state="connected", reason="channel event")
         self.of("tray-change", reason="opened", devAlias="hda")
 
-    def test_has_numbers_as_numbers(self):
-        self.of("rtc-change", utcoffset=9223372036854775807)
-        self.of("balloon-change", actual=18446744073709551615)
-        self.of("block-threshold", path=None, dev="vda[1]", threshold=100, excess=18446744073709551615)
-        self.of("memory-device-size-change", alias="virtiomem0", size=18446744073709551615)
+    def test_has_numbers_as_numbers_up_to_2_to_the_53_and_as_strings_beyond(self):
+        """So no reader that keeps numbers as doubles, as jq and JavaScript do, rounds one."""
+        self.of("rtc-change", utcoffset=-3600)
+        self.of("rtc-change", utcoffset="9223372036854775807")
+        self.of("balloon-change", actual=1048576)
+        self.of("balloon-change", actual="18446744073709551615")
+        self.of("block-threshold", path=None, dev="vda[1]", threshold=100, excess="18446744073709551615")
+        self.of("memory-device-size-change", alias="virtiomem0", size="18446744073709551615")
         self.of("migration-iteration", iteration=7)
+
+    def test_has_every_value_of_a_parameter_that_comes_more_than_once(self):
+        self.of("job-completed", params={"disk": ["vda", "vdb", "vdc"], "number": 1})
 
     def test_has_null_where_libvirt_gives_nothing(self):
         self.of("disk-change", oldSrcPath=None, newSrcPath="/new", reason="dropped", devAlias="hda")
         self.of("metadata-change", type="title", nsuri=None)
 
     def test_has_lists_and_objects_where_libvirt_gives_them(self):
-        parameters = {"int": -5, "uint": 4294967295, "llong": -9223372036854775807, "ullong": 18446744073709551615,
+        parameters = {"int": -5, "uint": 4294967295, "llong": "-9223372036854775807", "ullong": "18446744073709551615",
                       "double": 0.1, "large": 1234567890123.5, "yes": True, "no": False,
                       "string": 'a string: with "quotes"'}
         self.of("tunable", params=parameters)
@@ -127,6 +135,25 @@ class Json(unittest.TestCase):
                 subject=[{"type": "x509dname", "name": "CN=someone"}, {"type": "saslUsername", "name": "joe"}])
         self.of("memory-failure", recipient="guest", action="fatal",
                 flags={"action required": True, "recursive": False})
+
+    def test_has_the_bytes_of_names_that_are_not_utf_8(self):
+        """Two such names can be told apart, and one can be had back."""
+        for number, path in enumerate((b"/a\xff", b"/a\xfe")):
+            event = [event for event in self.events if event["event"] == "disk-change" and "bytes" in event][number]
+            self.assertEqual(event["newSrcPath"], "/a\ufffd")
+            self.assertEqual(event["bytes"], {"/newSrcPath": path.hex()})
+
+
+class Text(unittest.TestCase):
+    """What a guest's administrator can choose (names, metadata URIs, paths) must not act on the terminal."""
+
+    def test_has_control_characters_escaped(self):
+        with events("-c", URI, env=HOSTILE) as program:
+            program.expect(LAST_OF_DOMAINS)
+            seen = "\n".join(program.stdout.seen)
+        self.assertIn("type element, uri http://evil/\\n2026-01-01 forged\\x1b[31m\\x7f\\xc2\\x9b", seen)
+        self.assertIn("-> /a\\xff: changed", seen)
+        self.assertNotRegex(seen, "[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 if __name__ == "__main__":

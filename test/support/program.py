@@ -13,6 +13,9 @@ import threading
 import time
 
 LIMIT = 60 * int(os.environ.get("VIRT_UV_TEST_PATIENCE", "1"))
+# Of the records that virt-uv-events prints, and of its lines on stderr.
+TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+READY = ": open, "  # a connection is open and subscribed
 STDIO = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 
 

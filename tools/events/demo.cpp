@@ -10,9 +10,8 @@
 #include <memory>
 #include <utility>
 
-#include "event.hpp"
-#include "event_kinds.hpp"
-#include "pool_job.hpp"
+#include "record.hpp"
+#include "workers.hpp"
 
 namespace events {
 namespace {
@@ -24,7 +23,7 @@ struct Step {
   int (*act)(virConnectPtr connection);
 };
 
-/* The test driver's own objects, by the names that it gives them. -1 where there is none, as for a call that fails. */
+/* The test driver's objects, by their names. -1 where there is none, as for a call that fails. */
 template <int (*act)(virDomainPtr)>
 int with_domain(virConnectPtr connection) {
   virDomainPtr domain = virDomainLookupByName(connection, "test");
@@ -67,7 +66,7 @@ constexpr Step kSteps[] = {
     {"refreshing the storage pool", "pool-refresh", "", refresh_pool},
 };
 
-/* Returns libvirt's words where it fails. Blocks. */
+/* Returns libvirt's message where it fails. Blocks. */
 std::string perform(const Step &step) {
   virConnectPtr connection = virConnectOpen(Demo::kUri);
   if (connection == nullptr) return virGetLastErrorMessage();
@@ -76,9 +75,9 @@ std::string perform(const Step &step) {
   return error;
 }
 
-bool is_outcome(const Step &step, const Event &event) {
-  std::string_view end = step.outcome, text = event.text;
-  return std::string_view(event.kind->name) == step.event && text.size() >= end.size() &&
+bool is_outcome(const Step &step, const virt_uv::watch::Record &record) {
+  std::string_view end = step.outcome, text = record.text;
+  return record.event == step.event && text.size() >= end.size() &&
          text.substr(text.size() - end.size()) == end;
 }
 
@@ -91,31 +90,31 @@ std::vector<std::string> Demo::event_names() {
   return names;
 }
 
-Demo::Demo(uv_loop_t *loop, std::function<void(const std::string &)> finished)
-    : loop_(loop), finished_(std::move(finished)) {}
+Demo::Demo(virt_uv::watch::Workers *workers, std::function<void(const std::string &)> finished)
+    : workers_(workers), finished_(std::move(finished)) {}
 
 void Demo::begin() { act(); }
 
 void Demo::act() {
   acted_ = seen_ = false;
   auto error = std::make_shared<std::string>();
-  run_on_pool(
-      loop_, [this, error] { *error = perform(kSteps[step_]); }, [this, error] { acted(*error); });
+  /* The thread that opened the watched connection, or another, is there. */
+  workers_->run([this, error] { *error = perform(kSteps[step_]); }, [this, error] { acted(*error); });
 }
 
 /* The event may come before the call that caused it has returned to its own thread. */
 void Demo::acted(const std::string &error) {
   if (!error.empty()) return finish(fmt::format("{}: {}", kSteps[step_].what, error));
   acted_ = true;
-  go_on();
+  next_step();
 }
 
-void Demo::saw(const Event &event) {
-  if (step_ < std::size(kSteps) && is_outcome(kSteps[step_], event)) seen_ = true;
-  go_on();
+void Demo::saw(const virt_uv::watch::Record &record) {
+  if (step_ < std::size(kSteps) && is_outcome(kSteps[step_], record)) seen_ = true;
+  next_step();
 }
 
-void Demo::go_on() {
+void Demo::next_step() {
   if (stopped_ || !acted_ || !seen_) return;
   if (++step_ == std::size(kSteps)) return finish("");
   act();

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * --demo: libvirt's test driver lives inside this process, as "test:///default", with a domain, a network and a storage
- * pool of its own. The demonstration does one thing to them after another, through a second connection, and each
- * time waits for the event to come through the loop before it goes on. */
+ * --demo: libvirt's test driver runs inside this process, as "test:///default", with a domain, a network and a storage
+ * pool. The demonstration changes them one after another, through a second connection, and each time waits for the event
+ * to come through the loop before it continues. */
 #pragma once
-
-#include <uv.h>
 
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
 
-namespace events {
+namespace virt_uv::watch {
+class Workers;
+struct Record;
+}  // namespace virt_uv::watch
 
-struct Event;
+namespace events {
 
 class Demo {
  public:
@@ -26,12 +27,12 @@ class Demo {
 
   /* Calls `finished` in the loop, once, with an empty string when every event has come, otherwise with what went wrong.
    */
-  Demo(uv_loop_t *loop, std::function<void(const std::string &)> finished);
+  Demo(virt_uv::watch::Workers *workers, std::function<void(const std::string &)> finished);
 
   /* The connection that is watched is open. */
   void begin();
 
-  void saw(const Event &event);
+  void saw(const virt_uv::watch::Record &record);
 
   /* For the time limit's message. */
   std::string waiting_for() const;
@@ -41,10 +42,10 @@ class Demo {
  private:
   void act();
   void acted(const std::string &error);
-  void go_on();
+  void next_step();
   void finish(const std::string &problem);
 
-  uv_loop_t *loop_;
+  virt_uv::watch::Workers *workers_;
   std::function<void(const std::string &)> finished_;
   std::size_t step_ = 0;
   bool acted_ = false, seen_ = false, stopped_ = false;

@@ -3,45 +3,49 @@
  * virt-uv-events: watches libvirt connections in one libuv loop and prints their events. */
 #include <fmt/format.h>
 #include <libvirt/virterror.h>
+#include <unistd.h>
 
-#include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <string_view>
 
-#include "complain.hpp"
+#include "fd_limit.hpp"
+#include "log.hpp"
 #include "options.hpp"
-#include "output.hpp"
-#include "pool_job.hpp"
-#include "watcher.hpp"
+#include "program.hpp"
 
 namespace {
 
-constexpr int kBadInput = 2;
+using events::print_error;
 
-int print(const std::string &text) {
-  int error = events::Output::write(text);
-  if (error == 0 || error == EPIPE) return 0;
-  events::complain(fmt::format("stdout can't be written: {}", std::strerror(error)));
-  return 1;
+int print(std::string_view text) {
+  while (!text.empty()) {
+    ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
+    if (written >= 0)
+      text.remove_prefix(static_cast<std::size_t>(written));
+    else if (errno == EPIPE)
+      return events::kDone;
+    else if (errno != EINTR)
+      return print_error(fmt::format("stdout cannot be written: {}", std::strerror(errno))), events::kFailed;
+  }
+  return events::kDone;
 }
 
 int watch(const events::Options &options) {
-  /* libvirt would print each error itself; here each is said once, where it matters. */
+  /* libvirt would print each error itself; here each is told once, where it matters. */
   virSetErrorFunc(nullptr, [](void *, virErrorPtr) {});
-  /* One job for each connection at a time, and one of the demonstration's. */
-  auto jobs = static_cast<unsigned>(options.uris.size()) + (options.demo ? 1 : 0);
-  events::set_pool_size(std::max(jobs, 1U));
-  return events::Watcher(options).run();
+  std::string too_many = events::make_room_for(options.uris);
+  if (!too_many.empty()) return print_error("-c: " + too_many), events::kBadInput;
+  return events::Program(options).run();
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
+  events::fill_standard_fds();
   std::signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error of write() */
   events::CommandLine line = events::parse_command_line(argc, argv);
-  if (!line.error.empty()) {
-    events::complain(line.error + " (--help tells more)");
-    return kBadInput;
-  }
+  if (!line.error.empty()) return print_error(line.error + " (--help tells more)"), events::kBadInput;
   return line.options ? watch(*line.options) : print(line.text);
 }

@@ -8,15 +8,20 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <stdexcept>
 
 #include "demo.hpp"
-#include "pool_job.hpp"
+#include "event_choice.hpp"
 
 namespace events {
 namespace {
 
 /* The longest pause that a libvirt or libuv timer of ours is asked for, in seconds: some 68 years. */
 constexpr std::uint64_t kMaxSeconds = std::numeric_limits<int>::max();
+
+/* Some 30,000 events as text. */
+constexpr std::size_t kDefaultQueueBytes = 4194304;
+constexpr std::size_t kLeastQueueBytes = 4096;
 
 /* Decimal digits and nothing else. */
 template <typename Number>
@@ -32,44 +37,34 @@ std::uint64_t parse_count(const std::string &text) {
   return parse_number<std::uint64_t>(text, 1, std::numeric_limits<std::int64_t>::max(), "--count");
 }
 
-std::uint64_t parse_timeout_ms(const std::string &text) {
-  return 1000 * parse_number<std::uint64_t>(text, 1, kMaxSeconds, "--timeout");
+std::uint64_t parse_seconds(const std::string &text, const char *option) {
+  return 1000 * parse_number<std::uint64_t>(text, 1, kMaxSeconds, option);
 }
 
-Keepalive parse_keepalive(const std::string &text) {
+std::size_t parse_queue(const std::string &text) {
+  return parse_number<std::size_t>(text, kLeastQueueBytes, std::numeric_limits<std::int32_t>::max(), "--queue");
+}
+
+virt_uv::watch::Keepalive parse_keepalive(const std::string &text) {
   std::size_t colon = text.find(':');
   if (colon == std::string::npos)
     throw CLI::ValidationError(fmt::format("--keepalive: '{}' is not INTERVAL:COUNT, as in 5:6", text));
-  Keepalive keepalive;
+  virt_uv::watch::Keepalive keepalive;
   keepalive.interval = parse_number<int>(text.substr(0, colon), 0, kMaxSeconds, "--keepalive: INTERVAL");
   keepalive.count = parse_number<unsigned>(text.substr(colon + 1), 0, kMaxSeconds, "--keepalive: COUNT");
   keepalive.asked_for = true;
   return keepalive;
 }
 
-std::vector<const EventKind *> find_kinds(const std::vector<std::string> &names) {
-  std::vector<const EventKind *> kinds;
-  for (const std::string &name : names) {
-    const EventKind *kind = find_event_kind(name);
-    if (kind == nullptr)
-      throw CLI::ValidationError(fmt::format("-e: there is no event '{}'; --list names those there are", name));
-    if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) kinds.push_back(kind);
-  }
-  return kinds;
-}
-
 std::vector<std::string> all_names() {
   std::vector<std::string> names;
-  for (const EventKind &kind : all_event_kinds()) names.emplace_back(kind.name);
+  for (const virt_uv::watch::EventKind &kind : virt_uv::watch::all_event_kinds()) names.emplace_back(kind.name);
   return names;
 }
 
 void check_uris(const std::vector<std::string> &uris) {
   if (std::find(uris.begin(), uris.end(), "") != uris.end())
     throw CLI::ValidationError("-c: the URI is empty; leave -c out for libvirt's own default");
-  /* Each connection may hold one thread of the pool. */
-  if (uris.size() > kMaxPoolSize)
-    throw CLI::ValidationError(fmt::format("-c: {} connections; at most {} can be watched", uris.size(), kMaxPoolSize));
 }
 
 std::string version_text() {
@@ -81,50 +76,112 @@ std::string version_text() {
 
 /* What CLI11 leaves the command line's words in. */
 struct Words {
-  std::vector<std::string> uris, names;
-  std::optional<std::string> count, timeout, keepalive;
-  bool list = false, version = false, json = false, no_reconnect = false, demo = false;
+  std::vector<std::string> uris, events, domains;
+  std::optional<std::string> count, timeout, keepalive, queue, stats, format, exec;
+  bool list = false, version = false, json = false, no_reconnect = false, demo = false, states = false, quiet = false;
 };
 
 void declare(CLI::App &app, Words &words) {
-  app.add_option("-c", words.uris, "Watch this connection; again for each (default: libvirt's own default)")
+  app.add_option("-c,--connect", words.uris, "Watch this connection; again for each (default: libvirt's own default)")
       ->type_name("URI")
       ->allow_extra_args(false);
-  app.add_option("-e", words.names, "Watch this kind of event; again for each (default: every kind)")
-      ->type_name("NAME")
+  app.add_option("-e,--event", words.events,
+                 "Watch these kinds of events: names and globs, separated by commas; may be given again (default: every "
+                 "kind)")
+      ->type_name("NAMES")
       ->allow_extra_args(false);
+  app.add_option("--domain", words.domains, "Watch domain events of this domain only; again for each")
+      ->type_name("NAME|UUID")
+      ->allow_extra_args(false);
+  app.add_flag("--state", words.states,
+               "Print the present state of each domain whenever a connection is opened, before the events");
   app.add_flag("--list", words.list, "Print the names of all kinds of events");
-  app.add_flag("--json", words.json, "Print each event as one line of JSON");
+  app.add_flag("--json", words.json, "Print each record as one line of JSON");
+  app.add_option("--format", words.format, "Print each event by this template, as in '{time} {domain} {type}'")
+      ->type_name("TEMPLATE");
+  app.add_option("--exec", words.exec,
+                 "Run this program for each record in place of printing it: JSON on standard input, fields in the "
+                 "environment")
+      ->type_name("PROGRAM");
   app.add_option("--count", words.count, "End after N events")->type_name("N");
-  app.add_option("--timeout", words.timeout, "End after so many seconds")->type_name("SECONDS");
+  app.add_option("--timeout", words.timeout, "End after this many seconds")->type_name("SECONDS");
+  app.add_option("--stats", words.stats, "Print a record with counts every so many seconds")->type_name("SECONDS");
+  app.add_option("--queue", words.queue,
+                 fmt::format("Keep this many bytes of records while the output is not read, and drop and count what comes "
+                             "beyond (default: {})",
+                             kDefaultQueueBytes))
+      ->type_name("BYTES");
   app.add_option("--keepalive", words.keepalive,
-                 "Ask a silent host for a sign of life every INTERVAL seconds, and give the connection up after COUNT "
-                 "in vain (default: 5:6; never: 0:0)")
+                 "Ask a silent host for a sign of life every INTERVAL seconds, and take the connection for lost after "
+                 "COUNT questions without an answer (default: 5:6; never: 0:0)")
       ->type_name("INTERVAL:COUNT");
-  app.add_flag("--no-reconnect", words.no_reconnect, "Do not try again a connection that can't be opened or is lost");
-  app.add_flag("--demo", words.demo, "Play with libvirt's built-in test driver and print the events that come");
+  app.add_flag("--no-reconnect", words.no_reconnect, "Do not try again a connection that cannot be opened or is lost");
+  app.add_flag("--quiet", words.quiet, "Print only warnings and errors on standard error");
+  app.add_flag("--demo", words.demo, "Change libvirt's built-in test driver and print the events that come of it");
   app.add_flag("--version", words.version, "Print the version");
   app.set_help_flag("-h,--help", "Print this help");
 }
 
-void check_demo(const Words &words) {
-  bool told = !words.uris.empty() || !words.names.empty() || words.count || words.timeout;
-  if (words.demo && told) throw CLI::ValidationError("--demo goes with none of -c, -e, --count and --timeout");
+void check_combinations(const Words &words) {
+  bool told = !words.uris.empty() || !words.events.empty() || !words.domains.empty() || words.count || words.timeout;
+  if (words.demo && told)
+    throw CLI::ValidationError("--demo goes with none of -c, -e, --domain, --count and --timeout");
+  if (words.exec && (words.json || words.format))
+    throw CLI::ValidationError("--exec: it goes with neither --json nor --format");
+  if (words.json && words.format) throw CLI::ValidationError("--format: it does not go with --json");
+}
+
+RecordFormat choose_format(const Words &words) {
+  try {
+    return words.format ? RecordFormat::from_template(*words.format) : words.json ? RecordFormat::json() : RecordFormat::text();
+  } catch (const std::invalid_argument &error) {
+    throw CLI::ValidationError(fmt::format("--format: {}", error.what()));
+  }
+}
+
+void choose_events(const Words &words, Options &ret) {
+  try {
+    EventChoice choice = events::choose_events(words.demo ? Demo::event_names() : words.events);
+    ret.kinds = std::move(choice.kinds);
+    ret.expected = std::move(choice.named);
+  } catch (const std::invalid_argument &error) {
+    throw CLI::ValidationError(fmt::format("-e: {}", error.what()));
+  }
+}
+
+/* Only events of domains are about one. */
+void choose_domains(const Words &words, Options &ret) {
+  for (const std::string &domain : words.domains) {
+    if (domain.empty()) throw CLI::ValidationError("--domain: the name is empty");
+    ret.domains.add(domain);
+  }
+  if (words.domains.empty()) return;
+  auto &kinds = ret.kinds;
+  kinds.erase(std::remove_if(kinds.begin(), kinds.end(),
+                             [](const auto *kind) { return kind->family != virt_uv::watch::Family::kDomain; }),
+              kinds.end());
+  if (kinds.empty()) throw CLI::ValidationError("--domain: none of the events that -e names is about a domain");
 }
 
 Options to_options(const Words &words) {
   check_uris(words.uris);
-  check_demo(words);
+  check_combinations(words);
   Options options;
   options.demo = words.demo;
-  options.json = words.json;
+  options.states = words.states;
+  options.quiet = words.quiet || words.demo;
   options.reconnect = !words.no_reconnect && !words.demo;
   options.uris = words.demo           ? std::vector<std::string>{Demo::kUri}
                  : words.uris.empty() ? std::vector<std::string>{""}
                                       : words.uris;
-  options.kinds = find_kinds(words.demo ? Demo::event_names() : words.names.empty() ? all_names() : words.names);
+  options.format = choose_format(words);
+  choose_events(words, options);
+  choose_domains(words, options);
+  options.queue_bytes = words.queue ? parse_queue(*words.queue) : kDefaultQueueBytes;
+  options.exec = words.exec;
   if (words.count) options.count = parse_count(*words.count);
-  if (words.timeout) options.timeout_ms = parse_timeout_ms(*words.timeout);
+  if (words.timeout) options.timeout_ms = parse_seconds(*words.timeout, "--timeout");
+  if (words.stats) options.stats_ms = parse_seconds(*words.stats, "--stats");
   if (words.keepalive) options.keepalive = parse_keepalive(*words.keepalive);
   return options;
 }

@@ -1,56 +1,76 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "output.hpp"
 
-#include <poll.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <virt-uv/virt-uv.h>
 
-#include <cerrno>
 #include <utility>
+
+#include "line.hpp"
+#include "record.hpp"
 
 namespace events {
 namespace {
 
-/* What is at the other end may have made our end non-blocking: it is one open file for both. */
-bool wait_until_writable() {
-  pollfd writable = {STDOUT_FILENO, POLLOUT, 0};
-  return poll(&writable, 1, -1) == 1;
-}
-
-bool has_reader() {
+mode_t type_of_stdout() {
   struct stat status;
-  return fstat(STDOUT_FILENO, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
+  return fstat(STDOUT_FILENO, &status) == 0 ? status.st_mode & S_IFMT : 0;
 }
 
 }  // namespace
 
-int Output::write(std::string_view text) {
-  while (!text.empty()) {
-    ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (written >= 0)
-      text.remove_prefix(static_cast<std::size_t>(written));
-    else if (errno == EAGAIN ? !wait_until_writable() && errno != EINTR : errno != EINTR)
-      return errno;
-  }
-  return 0;
+virt_uv::watch::Record dropped_record(const Gap &gap) {
+  std::string since = virt_uv::watch::timestamp(gap.since);
+  return {"dropped", fmt::format("{} records dropped since {}: the queue was full", gap.count, since),
+          {{"count", gap.count}, {"since", since}}};
 }
 
-void Output::watch_reader(std::function<void()> gone) {
-  if (!has_reader()) return;
-  gone_ = std::move(gone);
+Output::Output(RecordFormat format, std::size_t queue_bytes)
+    : format_(std::move(format)),
+      writer_(queue_bytes, [this](const Gap &gap) { return format_.line(dropped_record(gap)); }) {}
+
+int Output::open(uv_loop_t *loop, SinkOwner *owner) {
+  owner_ = owner;
+  int error = writer_.open(
+      loop, STDOUT_FILENO, [this](int write_error) { fail(write_error); }, [this] { owner_->sink_idle(); });
+  if (error == 0) watch_reader();
+  return error;
+}
+
+void Output::put(const virt_uv::watch::Record &record) {
+  std::string line = format_.line(record);
+  if (!line.empty()) writer_.put(std::move(line));
+}
+
+/* Where the watch cannot be had, the next write finds out. */
+void Output::watch_reader() {
+  mode_t type = type_of_stdout();
+  if (type != S_IFIFO && type != S_IFSOCK) return;
   watch_ = virt_uv_add_handle(
       STDOUT_FILENO, VIR_EVENT_HANDLE_ERROR,
-      [](int, int, int, void *opaque) {
-        auto *self = static_cast<Output *>(opaque);
-        self->unwatch_reader();
-        self->gone_();
-      },
-      this, nullptr);
+      [](int, int, int, void *opaque) { static_cast<Output *>(opaque)->reader_gone(); }, this, nullptr);
 }
 
 void Output::unwatch_reader() {
   if (watch_ > 0) virt_uv_remove_handle(std::exchange(watch_, -1));
+}
+
+void Output::reader_gone() {
+  unwatch_reader();
+  if (type_of_stdout() == S_IFSOCK) return owner_->sink_failed(1, "the reader of standard output has gone");
+  owner_->sink_failed(0, "");
+}
+
+void Output::fail(int error) {
+  if (error == UV_EPIPE || error == UV_ECONNRESET) return reader_gone();
+  owner_->sink_failed(1, fmt::format("stdout cannot be written: {}", uv_strerror(error)));
+}
+
+void Output::close(std::function<void()> closed) {
+  unwatch_reader();
+  writer_.close(std::move(closed));
 }
 
 }  // namespace events

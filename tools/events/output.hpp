@@ -1,27 +1,41 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * stdout. Each event is written at once, and waits for a reader that is slow. A reader that goes away is noticed at
- * once too, not only at the next event, which may be hours away: a pipe without a reader is in error, and the
- * library that this program is there to show can watch for just that. */
+ * Standard output. A reader that goes away is noticed at once, not only at the next event, which may be hours away: a
+ * pipe without a reader is in error, and the library that this program shows can watch for just that.
+ *
+ * Nobody left to read a pipe is the ordinary end of `virt-uv-events | head`: status 0. A socket's reader that goes is the
+ * journal or a supervisor that has died: status 1, so that the service is started again. */
 #pragma once
 
-#include <functional>
-#include <string_view>
+#include "line_writer.hpp"
+#include "record_format.hpp"
+#include "sink.hpp"
 
 namespace events {
 
-class Output {
+class Output final : public Sink {
  public:
-  /* 0, or the errno of the failure. */
-  static int write(std::string_view text);
+  Output(RecordFormat format, std::size_t queue_bytes);
 
-  /* Calls `gone` in the loop once nobody can read what is written any more. For an attached loop. Where the watch can't
-   * be had, the next write finds out. */
-  void watch_reader(std::function<void()> gone);
-  void unwatch_reader();
+  int open(uv_loop_t *loop, SinkOwner *owner) override;
+  void put(const virt_uv::watch::Record &record) override;
+  bool is_idle() const override { return writer_.is_idle(); }
+  std::size_t waiting() const override { return writer_.unwritten(); }
+  std::size_t queued_bytes() const override { return writer_.queue().bytes(); }
+  std::uint64_t dropped() const override { return writer_.queue().dropped(); }
+  const char *obstacle() const override { return "standard output is not read"; }
+  void close(std::function<void()> closed) override;
+  void restore() override { writer_.restore(); }
 
  private:
-  std::function<void()> gone_;
+  void watch_reader();
+  void unwatch_reader();
+  void reader_gone();
+  void fail(int error);
+
+  RecordFormat format_;
+  LineWriter writer_;
+  SinkOwner *owner_ = nullptr;
   int watch_ = -1;
 };
 

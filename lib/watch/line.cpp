@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "line.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "utf8.hpp"
+#include "values.hpp"
+
+namespace virt_uv::watch {
+namespace {
+
+std::string hexadecimal(const std::string &bytes) {
+  std::string text;
+  for (char byte : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  return text;
+}
+
+/* RFC 6901 */
+std::string pointer_token(const std::string &name) {
+  std::string token;
+  for (char c : name) token += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+  return token;
+}
+
+void collect_bytes(const Fields &value, const std::string &pointer, Fields &ret) {
+  if (value.is_string()) {
+    const auto &bytes = value.get_ref<const std::string &>();
+    if (!is_utf8(bytes)) ret[pointer] = hexadecimal(bytes);
+  } else if (value.is_object()) {
+    for (const auto &[name, member] : value.items()) collect_bytes(member, pointer + "/" + pointer_token(name), ret);
+  } else if (value.is_array()) {
+    for (std::size_t i = 0; i < value.size(); i++) collect_bytes(value[i], fmt::format("{}/{}", pointer, i), ret);
+  }
+}
+
+}  // namespace
+
+std::string timestamp(std::chrono::system_clock::time_point time) {
+  using std::chrono::milliseconds;
+  auto since_epoch = std::chrono::floor<milliseconds>(time.time_since_epoch());
+  auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch); /* downwards before 1970 too */
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(seconds.count())),
+                     (since_epoch - seconds).count());
+}
+
+std::string text_line(const Record &record) {
+  if (record.uri.empty()) return fmt::format("{} {}", timestamp(record.time), record.text);
+  return fmt::format("{} {}: {}", timestamp(record.time), escaped(record.uri), record.text);
+}
+
+Fields json_object(const Record &record) {
+  Fields object = {{"time", timestamp(record.time)}};
+  if (!record.uri.empty()) object["uri"] = record.uri;
+  object["event"] = record.event;
+  object.update(record.fields);
+  Fields bytes = Fields::object();
+  collect_bytes(object, "", bytes);
+  if (!bytes.empty()) object["bytes"] = bytes;
+  return object;
+}
+
+std::string json_line(const Record &record) { return json_text(json_object(record)); }
+
+std::string json_text(const Fields &value) { return value.dump(-1, ' ', false, Fields::error_handler_t::replace); }
+
+}  // namespace virt_uv::watch

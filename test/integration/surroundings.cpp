@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Surroundings that are hard to come by, preloaded (LD_PRELOAD) into virt-uv-events:
+ *
+ *   VIRT_UV_STUCK_FD=N      write(2) to fd N never returns, as for a file on a server that is dead
+ *   VIRT_UV_CLOCK=SECONDS   the wall clock stands at SECONDS (of the epoch, possibly negative) and three quarters */
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <ctime>
+
+namespace {
+
+template <typename Function>
+Function *real(const char *name) {
+  return reinterpret_cast<Function *>(dlsym(RTLD_NEXT, name));
+}
+
+}  // namespace
+
+extern "C" {
+
+ssize_t write(int fd, const void *bytes, size_t size) {
+  const char *stuck = std::getenv("VIRT_UV_STUCK_FD");
+  while (stuck != nullptr && std::atoi(stuck) == fd) pause();
+  static auto *real_write = real<ssize_t(int, const void *, size_t)>("write");
+  return real_write(fd, bytes, size);
+}
+
+int clock_gettime(clockid_t clock, timespec *ret) {
+  const char *seconds = std::getenv("VIRT_UV_CLOCK");
+  static auto *real_clock_gettime = real<int(clockid_t, timespec *)>("clock_gettime");
+  if (clock != CLOCK_REALTIME || seconds == nullptr) return real_clock_gettime(clock, ret);
+  *ret = {std::atol(seconds), 750000000};
+  return 0;
+}
+}
