@@ -151,7 +151,9 @@ void Connection::notice_failure(const std::string &what) {
   notice(Severity::kWarning, fmt::format("{}; trying again in {:.1f} s", what, static_cast<double>(pause_ms_) / 1000));
 }
 
+/* The observer may have called stop() from within a record that this connection was giving it. */
 void Connection::close() {
+  if (state_ != State::kOpen) return;
   state_ = State::kClosing;
   /* The thread that opened it, or another, is there: Workers keeps one. */
   workers_->run([this] { close_session(connection_, request_, subscriptions_); },

@@ -43,8 +43,20 @@ void domain_memory_failure(virConnectPtr, virDomainPtr, int recipient, int actio
                            void *opaque) noexcept;
 void domain_memory_device_size_change(virConnectPtr, virDomainPtr, const char *alias, unsigned long long size,
                                       void *opaque) noexcept;
+#if LIBVIR_CHECK_VERSION(11, 2, 0)
+void domain_nic_mac_change(virConnectPtr, virDomainPtr, const char *alias, const char *old_mac, const char *new_mac,
+                           void *opaque) noexcept;
+#endif
+#if LIBVIR_CHECK_VERSION(12, 4, 0)
+void domain_vcpu_removed(virConnectPtr, virDomainPtr, unsigned vcpu, void *opaque) noexcept;
+void domain_channel_lifecycle(virConnectPtr, virDomainPtr, const char *channel, int state, int reason,
+                              void *opaque) noexcept;
+#endif
 
 void network_lifecycle(virConnectPtr, virNetworkPtr, int event, int detail, void *opaque) noexcept;
+#if LIBVIR_CHECK_VERSION(9, 8, 0)
+void network_metadata_change(virConnectPtr, virNetworkPtr, int type, const char *nsuri, void *opaque) noexcept;
+#endif
 void pool_lifecycle(virConnectPtr, virStoragePoolPtr, int event, int detail, void *opaque) noexcept;
 void pool(virConnectPtr, virStoragePoolPtr, void *opaque) noexcept;
 void device_lifecycle(virConnectPtr, virNodeDevicePtr, int event, int detail, void *opaque) noexcept;

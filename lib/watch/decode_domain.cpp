@@ -26,15 +26,28 @@ void deliver(void *opaque, virDomainPtr domain, const std::string &rest, const F
   to.sink->deliver({to.kind->name, std::move(text), std::move(fields), to.kind});
 }
 
+/* A word that a release added is one that its virsh prints, and an older one does not. */
 const char *lifecycle_detail(int event, int detail) {
   static constexpr const char *kDefined[] = {"Added", "Updated", "Renamed", "Snapshot"};
   static constexpr const char *kUndefined[] = {"Removed", "Renamed"};
-  static constexpr const char *kStarted[] = {"Booted", "Migrated", "Restored", "Snapshot", "Event wakeup"};
+  static constexpr const char *kStarted[] = {"Booted", "Migrated", "Restored", "Snapshot", "Event wakeup",
+#if LIBVIR_CHECK_VERSION(11, 6, 0)
+                                             "Recreated",
+#endif
+  };
   static constexpr const char *kSuspended[] = {"Paused",   "Migrated",  "I/O Error", "Watchdog",       "Restored",
-                                               "Snapshot", "API error", "Post-copy", "Post-copy Error"};
+                                               "Snapshot", "API error", "Post-copy", "Post-copy Error",
+#if LIBVIR_CHECK_VERSION(11, 10, 0)
+                                               "guest shutdown",
+#endif
+  };
   static constexpr const char *kResumed[] = {"Unpaused", "Migrated", "Snapshot", "Post-copy", "Post-copy Error"};
   static constexpr const char *kStopped[] = {"Shutdown", "Destroyed", "Crashed", "Migrated",
-                                             "Saved",    "Failed",    "Snapshot"};
+                                             "Saved",    "Failed",    "Snapshot",
+#if LIBVIR_CHECK_VERSION(11, 6, 0)
+                                             "Recreated",
+#endif
+  };
   static constexpr const char *kShutdown[] = {"Finished", "Finished after guest request",
                                               "Finished after host request"};
   static constexpr const char *kPMSuspended[] = {"Memory", "Disk"};
@@ -229,6 +242,30 @@ void domain_memory_device_size_change(virConnectPtr, virDomainPtr domain, const 
                                       void *opaque) noexcept {
   deliver(opaque, domain, fmt::format(":\nalias: {}\nsize: {}", shown(alias), size),
           {{"alias", string(alias)}, {"size", integer(size)}});
+}
+#endif
+
+#if LIBVIR_CHECK_VERSION(11, 2, 0)
+void domain_nic_mac_change(virConnectPtr, virDomainPtr domain, const char *alias, const char *old_mac,
+                           const char *new_mac, void *opaque) noexcept {
+  deliver(opaque, domain,
+          fmt::format(":\nalias: {}\noldMAC: {}\nnewMAC: {}", shown(alias), shown(old_mac), shown(new_mac)),
+          {{"alias", string(alias)}, {"oldMAC", string(old_mac)}, {"newMAC", string(new_mac)}});
+}
+#endif
+
+#if LIBVIR_CHECK_VERSION(12, 4, 0)
+void domain_vcpu_removed(virConnectPtr, virDomainPtr domain, unsigned vcpu, void *opaque) noexcept {
+  deliver(opaque, domain, fmt::format(": vcpu {}", vcpu), {{"vcpuid", vcpu}});
+}
+
+void domain_channel_lifecycle(virConnectPtr, virDomainPtr domain, const char *channel, int state, int reason,
+                              void *opaque) noexcept {
+  static constexpr const char *kStates[] = {"unknown", "connected", "disconnected"};
+  static constexpr const char *kReasons[] = {"unknown", "domain started", "channel event"};
+  const char *now = word_for(kStates, state, kUnsupported), *why = word_for(kReasons, reason, kUnsupported);
+  deliver(opaque, domain, fmt::format(": channel name: '{}' state: '{}' reason: '{}'", shown(channel), now, why),
+          {{"channelName", string(channel)}, {"state", now}, {"reason", why}});
 }
 #endif
 

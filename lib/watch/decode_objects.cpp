@@ -63,6 +63,17 @@ void network_lifecycle(virConnectPtr, virNetworkPtr network, int event, int, voi
   deliver(opaque, describe(network), word_for(kEvents, event));
 }
 
+#if LIBVIR_CHECK_VERSION(9, 8, 0)
+void network_metadata_change(virConnectPtr, virNetworkPtr network, int type, const char *nsuri, void *opaque) noexcept {
+  static constexpr const char *kTypes[] = {"description", "title", "element"};
+  const char *word = word_for(kTypes, type, "unsupported value");
+  Subject subject = describe(network);
+  subject.name += fmt::format(": type {}, uri {}", word, shown(nsuri));
+  subject.fields.update({{"type", word}, {"nsuri", string(nsuri)}});
+  deliver(opaque, subject);
+}
+#endif
+
 void pool_lifecycle(virConnectPtr, virStoragePoolPtr pool, int event, int, void *opaque) noexcept {
   static constexpr const char *kEvents[] = {"Defined", "Undefined", "Started", "Stopped", "Created", "Deleted"};
   deliver(opaque, describe(pool), word_for(kEvents, event));

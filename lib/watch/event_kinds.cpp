@@ -19,6 +19,19 @@ EventKind domain(const char *name, int id, Callback callback) {
   return kind<Callback>(Family::kDomain, name, id, callback);
 }
 
+/* The kinds that are not in every release that this can be built with. */
+struct NewKind {
+  unsigned long since; /* as LIBVIR_VERSION_NUMBER */
+  const char *name;
+};
+
+constexpr NewKind kNewKinds[] = {
+    {9008000, "network-metadata-change"},
+    {11002000, "nic-mac-change"},
+    {12004000, "vcpu-removed"},
+    {12004000, "channel-lifecycle"},
+};
+
 }  // namespace
 
 const std::vector<EventKind> &all_event_kinds() {
@@ -74,8 +87,23 @@ const std::vector<EventKind> &all_event_kinds() {
                                                                 VIR_DOMAIN_EVENT_ID_MEMORY_DEVICE_SIZE_CHANGE,
                                                                 decode::domain_memory_device_size_change),
 #endif
+#if LIBVIR_CHECK_VERSION(11, 2, 0)
+    domain<virConnectDomainEventNICMACChangeCallback>("nic-mac-change", VIR_DOMAIN_EVENT_ID_NIC_MAC_CHANGE,
+                                                      decode::domain_nic_mac_change),
+#endif
+#if LIBVIR_CHECK_VERSION(12, 4, 0)
+    domain<virConnectDomainEventVcpuRemovedCallback>("vcpu-removed", VIR_DOMAIN_EVENT_ID_VCPU_REMOVED,
+                                                     decode::domain_vcpu_removed),
+    domain<virConnectDomainEventChannelLifecycleCallback>("channel-lifecycle", VIR_DOMAIN_EVENT_ID_CHANNEL_LIFECYCLE,
+                                                          decode::domain_channel_lifecycle),
+#endif
     kind<virConnectNetworkEventLifecycleCallback>(Family::kNetwork, "network-lifecycle", VIR_NETWORK_EVENT_ID_LIFECYCLE,
                                                   decode::network_lifecycle),
+#if LIBVIR_CHECK_VERSION(9, 8, 0)
+    kind<virConnectNetworkEventMetadataChangeCallback>(Family::kNetwork, "network-metadata-change",
+                                                       VIR_NETWORK_EVENT_ID_METADATA_CHANGE,
+                                                       decode::network_metadata_change),
+#endif
     kind<virConnectStoragePoolEventLifecycleCallback>(Family::kStoragePool, "pool-lifecycle",
                                                       VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE, decode::pool_lifecycle),
     kind<virConnectStoragePoolEventGenericCallback>(Family::kStoragePool, "pool-refresh",
@@ -96,6 +124,13 @@ const EventKind *find_event_kind(std::string_view name) {
   for (const EventKind &kind : all_event_kinds())
     if (name == kind.name) return &kind;
   return nullptr;
+}
+
+std::vector<std::string> undecoded_kinds(unsigned long running) {
+  std::vector<std::string> names;
+  for (const NewKind &kind : kNewKinds)
+    if (kind.since > LIBVIR_VERSION_NUMBER && kind.since <= running) names.emplace_back(kind.name);
+  return names;
 }
 
 std::string_view virsh_name(const EventKind &kind) {

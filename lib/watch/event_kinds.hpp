@@ -10,6 +10,7 @@
 
 #include <libvirt/libvirt.h>
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -28,6 +29,9 @@ const std::vector<EventKind> &all_event_kinds();
 
 /* nullptr: there is none of that name. */
 const EventKind *find_event_kind(std::string_view name);
+
+/* Those that the libvirt of this version has, and the one that this was built with had not. */
+std::vector<std::string> undecoded_kinds(unsigned long running);
 
 /* The name that virsh prints: that of the kind without its family. */
 std::string_view virsh_name(const EventKind &kind);

@@ -266,8 +266,9 @@ class Exec(unittest.TestCase):
         with events(*hook, "-e", "tray-change,memory-device-size-change", env=self.SYNTHETIC) as program:
             opened = program.expect("connection|opened||")
             self.assertEqual(json.loads(opened.split("|", 3)[3])["event"], "connection")
-            program.signal(TERMINATE)
-            self.assertEqual(program.end(), 0)
+            lines = [program.expect("|").split("|")[:3] for _ in range(7)]
+            self.assertEqual(lines, [["memory-device-size-change", "", ""]] * 2 + [["tray-change", "", "hda"]] * 5)
+            self.assertEqual(program.end(TERMINATE), 0)
 
     def test_runs_one_at_a_time_and_delivers_what_waits(self):
         hook = self.write("read -r line", "echo begin", "echo end $VIRT_UV_DOMAIN")

@@ -3,7 +3,8 @@
  * Surroundings that are hard to come by, preloaded (LD_PRELOAD) into virt-uv-events:
  *
  *   VIRT_UV_STUCK_FD=N      write(2) to fd N never returns, as for a file on a server that is dead
- *   VIRT_UV_CLOCK=SECONDS   the wall clock stands at SECONDS (of the epoch, possibly negative) and three quarters */
+ *   VIRT_UV_CLOCK=SECONDS   the wall clock stands at SECONDS (of the epoch, possibly negative) and three quarters
+ *   VIRT_UV_LIBVIRT=NUMBER  libvirt says that it is this version */
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -26,6 +27,14 @@ ssize_t write(int fd, const void *bytes, size_t size) {
   while (stuck != nullptr && std::atoi(stuck) == fd) pause();
   static auto *real_write = real<ssize_t(int, const void *, size_t)>("write");
   return real_write(fd, bytes, size);
+}
+
+int virGetVersion(unsigned long *ret, const char *type, unsigned long *type_version) {
+  const char *number = std::getenv("VIRT_UV_LIBVIRT");
+  static auto *real_version = real<int(unsigned long *, const char *, unsigned long *)>("virGetVersion");
+  int result = real_version(ret, type, type_version);
+  if (number != nullptr) *ret = std::strtoul(number, nullptr, 10);
+  return result;
 }
 
 int clock_gettime(clockid_t clock, timespec *ret) {

@@ -123,7 +123,7 @@ class AReaderThatSleeps(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         with events("-c", URI, "--json", env=SYNTHETIC) as program:
-            program.expect('"utcoffset":424242')
+            program.expect('"secret-value-changed"')  # the last that is emitted
             cls.all = [cls.without_time(line) for line in program.stdout.seen]
 
     @staticmethod
@@ -220,6 +220,28 @@ class ASocketForOutput(unittest.TestCase):
             program.expect_said(READY)
             self.assertEqual(program.end(TERMINATE), 0)
             self.assertFalse(fcntl.fcntl(theirs.fileno(), fcntl.F_GETFL) & os.O_NONBLOCK)
+
+
+class ANewerLibvirt(unittest.TestCase):
+    """Than the one that the program was built with."""
+
+    NEW_KINDS = {"network-metadata-change", "nic-mac-change", "vcpu-removed", "channel-lifecycle"}
+
+    def test_has_kinds_of_events_that_are_named_once(self):
+        missing = self.NEW_KINDS - {*run_events("--list")[1]}
+        with events("-c", URI, "-c", URI, env={"LD_PRELOAD": SURROUNDINGS, "VIRT_UV_LIBVIRT": "12008000"}) as program:
+            for _ in range(2):
+                program.expect_said(READY)
+            program.end(TERMINATE)
+            said = [line for line in program.stderr.seen if "cannot watch: " in line]
+        self.assertEqual({name for line in said for name in line.rpartition(": ")[2].split(", ")}, missing)
+        self.assertEqual(len(said), 1 if missing else 0)
+
+    def test_is_not_seen_where_there_is_none(self):
+        with events("-c", URI) as program:
+            program.expect_said(READY)
+            program.end(TERMINATE)
+            self.assertEqual(len(program.stderr.seen), 1)
 
 
 class AClockBefore1970(unittest.TestCase):

@@ -137,6 +137,21 @@ void emit_states(virDomainPtr domain) {
       deliver<virConnectDomainEventMetadataChangeCallback>(VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, domain, type, uri);
 }
 
+void emit_newer(virDomainPtr domain) {
+  (void)domain;
+#if LIBVIR_CHECK_VERSION(11, 2, 0)
+  deliver<virConnectDomainEventNICMACChangeCallback>(VIR_DOMAIN_EVENT_ID_NIC_MAC_CHANGE, domain, "net0",
+                                                     "52:54:00:00:00:01", "52:54:00:00:00:02");
+#endif
+#if LIBVIR_CHECK_VERSION(12, 4, 0)
+  deliver<virConnectDomainEventVcpuRemovedCallback>(VIR_DOMAIN_EVENT_ID_VCPU_REMOVED, domain, 3U);
+  for (int state = -1; state <= 4; state++)
+    for (int reason = -1; reason <= 4; reason++)
+      deliver<virConnectDomainEventChannelLifecycleCallback>(VIR_DOMAIN_EVENT_ID_CHANNEL_LIFECYCLE, domain,
+                                                             "org.example.0", state, reason);
+#endif
+}
+
 /* One parameter of every type, and of a type that does not exist. */
 void emit_parameters(virDomainPtr domain) {
   virTypedParameterPtr list = nullptr;
@@ -180,7 +195,7 @@ void emit_domain_events(int timer, void *) {
   std::lock_guard<std::mutex> guard(mutex);
   virDomainPtr domain = virDomainLookupByName(connection, "test");
   for (auto emit : {emit_lifecycle, emit_generic, emit_numbers, emit_errors, emit_graphics, emit_disks, emit_devices,
-                    emit_states, emit_parameters, emit_repeated_parameters, emit_hostile_strings})
+                    emit_states, emit_newer, emit_parameters, emit_repeated_parameters, emit_hostile_strings})
     emit(domain);
   deliver<virConnectDomainEventRTCChangeCallback>(VIR_DOMAIN_EVENT_ID_RTC_CHANGE, domain, kSentinel);
   virDomainFree(domain);
@@ -201,6 +216,13 @@ void emit_other(int timer, void *opaque) {
 
 void emit_network(const OtherEvent &event) {
   virNetworkPtr network = virNetworkLookupByName(connection, "default");
+#if LIBVIR_CHECK_VERSION(9, 8, 0)
+  if (event.id == VIR_NETWORK_EVENT_ID_METADATA_CHANGE)
+    for (int type = -1; type <= 4; type++)
+      for (const char *uri : {"http://example.com/ns", static_cast<const char *>(nullptr)})
+        deliver<virConnectNetworkEventMetadataChangeCallback>(event.registration, network, type, uri);
+  else
+#endif
   for (int type = -1; type <= 5; type++)
     deliver<virConnectNetworkEventLifecycleCallback>(event.registration, network, type, 0);
   virNetworkFree(network);

@@ -21,6 +21,7 @@ LAST_OF_DOMAINS = "event 'rtc-change' for domain 'test': 424242"
 # Kind, the virsh command that prints it, and how many events come.
 OTHER_FAMILIES = {
     "network-lifecycle": (["net-event", "--event", "lifecycle"], 7),
+    "network-metadata-change": (["net-event", "--event", "metadata-change"], 12),
     "pool-lifecycle": (["pool-event", "--event", "lifecycle"], 9),
     "pool-refresh": (["pool-event", "--event", "refresh"], 1),
     "nodedev-lifecycle": (["nodedev-event", "--event", "lifecycle"], 7),
@@ -61,7 +62,10 @@ class Wording(unittest.TestCase):
         self.assertEqual(ours, theirs)
 
     def test_of_the_other_families_events_is_virsh_s(self):
+        listed = Json.run_list()
         for kind, (command, number) in OTHER_FAMILIES.items():
+            if kind not in listed:
+                continue  # this libvirt is older
             with self.subTest(kind):
                 theirs = virsh_lines(*command, until=expect_lines(number))
                 self.assertEqual(our_lines("-e", kind, until=expect_lines(1 + number)), theirs)

@@ -2,6 +2,7 @@
 #include "program.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <csignal>
@@ -94,7 +95,19 @@ int Program::open() {
   return error;
 }
 
+/* Built with an older libvirt than it runs with. */
+void Program::report_undecoded() {
+  unsigned long running = 0;
+  virGetVersion(&running, nullptr, nullptr);
+  std::vector<std::string> kinds = virt_uv::watch::undecoded_kinds(running);
+  if (kinds.empty()) return;
+  log_.write(Severity::kWarning, fmt::format("this program was built with an older libvirt than it runs with, and cannot "
+                                             "watch: {}",
+                                             fmt::join(kinds, ", ")));
+}
+
 void Program::start() {
+  report_undecoded();
   start_signals();
   start_timers();
   virt_uv::watch::ConnectionOptions options;

@@ -56,6 +56,7 @@ class Program final : public virt_uv::watch::Observer, private SinkOwner {
   void sink_notice(Severity severity, const std::string &text) override;
 
   int open();
+  void report_undecoded();
   void start();
   void start_signals();
   void start_timers();

@@ -19,11 +19,11 @@ using virt_uv::watch::Record;
 
 /* Every member that a record can have (a test compares them with the schema in doc/), "json" and "text". */
 constexpr const char *kFields[] = {
-    "action", "actual", "alias", "authScheme", "bytes", "connections", "count", "detail", "dev", "devAlias", "device",
+    "action", "actual", "alias", "authScheme", "bytes", "channelName", "connections", "count", "detail", "dev", "devAlias", "device",
     "disk", "domain", "dropped", "event", "events", "excess", "flags", "id", "iteration", "json", "local", "network",
     "newMAC", "newSrcPath", "nsuri", "oldMAC", "oldSrcPath", "open", "params", "path", "phase", "pool", "queuedBytes",
     "reason", "recipient", "remote", "since", "size", "srcPath", "state", "status", "subject", "text", "threshold",
-    "time", "type", "uri", "utcoffset", "uuid", "waiting",
+    "time", "type", "uri", "utcoffset", "uuid", "vcpuid", "waiting",
 };
 
 std::vector<std::string> split_path(const std::string &name) {
