@@ -8,9 +8,9 @@
  *                │                    │           │
  *                └────── stop ────────┴───────────┴──▶ Ended
  *
- * Opening and Closing are jobs on worker threads; at most one is running at a time. Everything else happens on the loop's
- * thread, except lost(), which libvirt calls on the thread that finds the connection broken: it posts to the loop. A
- * connection that breaks is closed like any other before it is opened again, so an event never comes twice.
+ * Opening and Closing are jobs on worker threads; at most one is running at a time. Everything else happens on the
+ * loop's thread, except lost(), which libvirt calls on the thread that finds the connection broken: it posts to the
+ * loop. A connection that breaks is closed like any other before it is opened again, so an event never comes twice.
  *
  * What the observer is given, in this order: the record "connection" (opened, or opened again), then, where states are
  * asked for, a record "state" for each domain, then events. Events come as soon as libvirt has a subscription, that is

@@ -30,22 +30,41 @@ void deliver(void *opaque, virDomainPtr domain, const std::string &rest, const F
 const char *lifecycle_detail(int event, int detail) {
   static constexpr const char *kDefined[] = {"Added", "Updated", "Renamed", "Snapshot"};
   static constexpr const char *kUndefined[] = {"Removed", "Renamed"};
-  static constexpr const char *kStarted[] = {"Booted", "Migrated", "Restored", "Snapshot", "Event wakeup",
+  static constexpr const char *kStarted[] = {
+    "Booted",
+    "Migrated",
+    "Restored",
+    "Snapshot",
+    "Event wakeup",
 #if LIBVIR_CHECK_VERSION(11, 6, 0)
-                                             "Recreated",
+    "Recreated",
 #endif
   };
-  static constexpr const char *kSuspended[] = {"Paused",   "Migrated",  "I/O Error", "Watchdog",       "Restored",
-                                               "Snapshot", "API error", "Post-copy", "Post-copy Error",
+  static constexpr const char *kSuspended[] = {
+    "Paused",
+    "Migrated",
+    "I/O Error",
+    "Watchdog",
+    "Restored",
+    "Snapshot",
+    "API error",
+    "Post-copy",
+    "Post-copy Error",
 #if LIBVIR_CHECK_VERSION(11, 10, 0)
-                                               "guest shutdown",
+    "guest shutdown",
 #endif
   };
   static constexpr const char *kResumed[] = {"Unpaused", "Migrated", "Snapshot", "Post-copy", "Post-copy Error"};
-  static constexpr const char *kStopped[] = {"Shutdown", "Destroyed", "Crashed", "Migrated",
-                                             "Saved",    "Failed",    "Snapshot",
+  static constexpr const char *kStopped[] = {
+    "Shutdown",
+    "Destroyed",
+    "Crashed",
+    "Migrated",
+    "Saved",
+    "Failed",
+    "Snapshot",
 #if LIBVIR_CHECK_VERSION(11, 6, 0)
-                                             "Recreated",
+    "Recreated",
 #endif
   };
   static constexpr const char *kShutdown[] = {"Finished", "Finished after guest request",
@@ -165,9 +184,11 @@ void domain_disk_change(virConnectPtr, virDomainPtr domain, const char *old_path
                         const char *alias, int reason, void *opaque) noexcept {
   static constexpr const char *kReasons[] = {"changed", "dropped"};
   const char *word = word_for(kReasons, reason);
-  deliver(
-      opaque, domain, fmt::format(" disk {}: {} -> {}: {}", shown(alias), shown(old_path), shown(new_path), word),
-      {{"oldSrcPath", string(old_path)}, {"newSrcPath", string(new_path)}, {"devAlias", string(alias)}, {"reason", word}});
+  deliver(opaque, domain, fmt::format(" disk {}: {} -> {}: {}", shown(alias), shown(old_path), shown(new_path), word),
+          {{"oldSrcPath", string(old_path)},
+           {"newSrcPath", string(new_path)},
+           {"devAlias", string(alias)},
+           {"reason", word}});
 }
 
 void domain_tray_change(virConnectPtr, virDomainPtr domain, const char *alias, int reason, void *opaque) noexcept {
@@ -218,8 +239,9 @@ void domain_metadata_change(virConnectPtr, virDomainPtr domain, int type, const 
 
 void domain_block_threshold(virConnectPtr, virDomainPtr domain, const char *dev, const char *path,
                             unsigned long long threshold, unsigned long long excess, void *opaque) noexcept {
-  deliver(opaque, domain, fmt::format(": dev: {}({}) {} {}", shown(dev), shown(path), threshold, excess),
-          {{"dev", string(dev)}, {"path", string(path)}, {"threshold", integer(threshold)}, {"excess", integer(excess)}});
+  deliver(
+      opaque, domain, fmt::format(": dev: {}({}) {} {}", shown(dev), shown(path), threshold, excess),
+      {{"dev", string(dev)}, {"path", string(path)}, {"threshold", integer(threshold)}, {"excess", integer(excess)}});
 }
 
 #if LIBVIR_CHECK_VERSION(6, 9, 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Domains chosen by name or by UUID. The choice is made here and not by libvirt, whose filter wants a domain that exists
- * at the time: one that is defined later counts too. */
+ * Domains chosen by name or by UUID. The choice is made here and not by libvirt, whose filter wants a domain that
+ * exists at the time: one that is defined later counts too. */
 #pragma once
 
 #include <string>

@@ -17,13 +17,13 @@ const char *state_word(int state) {
 }
 
 const char *reason_word(int state, int reason) {
-  static constexpr const char *kRunning[] = {"unknown",      "booted",   "migrated",           "restored",
+  static constexpr const char *kRunning[] = {"unknown",       "booted",   "migrated",           "restored",
                                              "from snapshot", "unpaused", "migration canceled", "save canceled",
-                                             "event wakeup", "crashed",  "post-copy",          "post-copy failed"};
+                                             "event wakeup",  "crashed",  "post-copy",          "post-copy failed"};
   static constexpr const char *kPaused[] = {
-      "unknown",       "user",          "migrating",         "saving",  "dumping",     "I/O error", "watchdog",
-      "from snapshot", "shutting down", "creating snapshot", "crashed", "starting up", "post-copy", "post-copy failed",
-      "api error"};
+      "unknown",   "user",        "migrating",     "saving",           "dumping",
+      "I/O error", "watchdog",    "from snapshot", "shutting down",    "creating snapshot",
+      "crashed",   "starting up", "post-copy",     "post-copy failed", "api error"};
   static constexpr const char *kShutdown[] = {"unknown", "user"};
   static constexpr const char *kShutoff[] = {"unknown", "shutdown", "destroyed",     "crashed", "migrated",
                                              "saved",   "failed",   "from snapshot", "daemon"};
@@ -51,7 +51,8 @@ Record describe(virDomainPtr domain, int state, int reason) {
   unsigned id = virDomainGetID(domain);
   bool has_id = id != static_cast<unsigned>(-1);
   const char *now = state_word(state), *why = reason_word(state, reason);
-  return {"state", fmt::format("state of domain '{}': {} ({})", shown(name), now, why),
+  return {"state",
+          fmt::format("state of domain '{}': {} ({})", shown(name), now, why),
           {{"domain", string(name)},
            {"uuid", uuid},
            {"id", has_id ? Fields(id) : Fields()},

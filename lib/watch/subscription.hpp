@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A subscription: one kind of event of one libvirt connection. libvirt hands it back to a decoder as the opaque pointer,
- * so it must outlive every callback: until the loop has been drained. */
+ * A subscription: one kind of event of one libvirt connection. libvirt hands it back to a decoder as the opaque
+ * pointer, so it must outlive every callback: until the loop has been drained. */
 #pragma once
 
 #include <libvirt/libvirt.h>

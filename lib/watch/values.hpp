@@ -2,8 +2,8 @@
  *
  * libvirt's values as JSON and as text.
  *
- * JSON: most readers keep a number as a double, in which integers are exact up to 2^53. An integer beyond is a string of
- * its digits, so that no reader rounds it without a word. Strings are bytes to libvirt; those that are not UTF-8 are
+ * JSON: most readers keep a number as a double, in which integers are exact up to 2^53. An integer beyond is a string
+ * of its digits, so that no reader rounds it without a word. Strings are bytes to libvirt; those that are not UTF-8 are
  * kept as they are in Fields, and line.hpp says how they are printed. */
 #pragma once
 

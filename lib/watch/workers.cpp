@@ -95,8 +95,8 @@ Workers::~Workers() {
 }
 
 int Workers::start(uv_loop_t *loop, Limited limited) {
-  int error = uv_async_init(loop, &shared_->wake,
-                            [](uv_async_t *wake) { static_cast<Shared *>(wake->data)->run_posted(); });
+  int error =
+      uv_async_init(loop, &shared_->wake, [](uv_async_t *wake) { static_cast<Shared *>(wake->data)->run_posted(); });
   if (error < 0) return error;
   shared_->wake.data = shared_.get();
   shared_->limited = std::move(limited);

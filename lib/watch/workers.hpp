@@ -3,9 +3,9 @@
  * Threads for calls that block, and the way back from any thread to the loop.
  *
  * A call that waits for a dead host holds its thread for minutes, so no job may wait for another: a thread is started
- * for each job that finds none idle. libuv's own pool is not used: it has four threads, which belong to the host, and it
- * aborts the process when it cannot start one. Here a thread that cannot be started means that jobs wait for one another,
- * and `limited` is told. A few idle threads are kept, and the others end.
+ * for each job that finds none idle. libuv's own pool is not used: it has four threads, which belong to the host, and
+ * it aborts the process when it cannot start one. Here a thread that cannot be started means that jobs wait for one
+ * another, and `limited` is told. A few idle threads are kept, and the others end.
  *
  * What threads and loop share outlives both: a thread that is still blocked when the loop goes is left behind. */
 #pragma once
@@ -20,7 +20,8 @@ namespace virt_uv::watch {
 
 class Workers {
  public:
-  /* `limited` is called in the loop, once, when the system refuses a thread: with how many there are, and the reason. */
+  /* `limited` is called in the loop, once, when the system refuses a thread: with how many there are, and the reason.
+   */
   using Limited = std::function<void(std::size_t threads, const std::string &why)>;
 
   Workers();
@@ -38,7 +39,8 @@ class Workers {
   /* Runs `call` in the loop; calls are run in the order in which they were posted. Any thread. */
   void post(std::function<void()> call);
 
-  /* Closes the handle in the loop; `closed` runs once it is. What is posted afterwards is dropped. On the loop's thread.
+  /* Closes the handle in the loop; `closed` runs once it is. What is posted afterwards is dropped. On the loop's
+   * thread.
    */
   void close(std::function<void()> closed);
 

@@ -63,7 +63,8 @@ class BadInput(unittest.TestCase):
     def test_beside_good_input_ends_the_program_all_the_same(self):
         status, _, said = run_events("-c", "test:///default", "-e", "lifecycle", "-c", "://")
         self.assertEqual((status, [line for line in said if READY not in line]),
-                         (2, ["virt-uv-events: -c: '://' is not a libvirt URI: internal error: Unable to parse URI ://"]))
+                         (2, ["virt-uv-events: -c: '://' is not a libvirt URI: "
+                              "internal error: Unable to parse URI ://"]))
 
 
 class Information(unittest.TestCase):
@@ -84,7 +85,8 @@ class Information(unittest.TestCase):
     def test_help_names_every_option(self):
         status, text, said = run_events("--help")
         self.assertEqual((status, said), (0, []))
-        for option in ("-c", "--connect", "-e", "--event", "--domain", "--state", "--list", "--json", "--format", "--exec",
+        for option in ("-c", "--connect", "-e", "--event", "--domain", "--state", "--list", "--json", "--format",
+                       "--exec",
                        "--count", "--timeout", "--stats", "--queue", "--keepalive", "--no-reconnect", "--quiet",
                        "--demo", "--help", "--version"):
             self.assertIn(option, "\n".join(text))

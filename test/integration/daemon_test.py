@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""virt-uv-events on a real libvirtd: events over the wire, connections side by side, keepalive, losses, and the way out."""
+"""virt-uv-events on a real libvirtd: events over the wire, many connections, keepalive, losses, states, and the end."""
 
 import json
 import os
@@ -238,8 +238,8 @@ class Format(OnALibvirtd):
 
 class Stats(OnALibvirtd):
     def test_count_connections_and_events(self):
-        program = self.enterContext(events("-c", self.libvirtd.uri, "-c", "test+unix:///default?socket=/nonexistent/socket",
-                                           "--stats", "1", "--json"))
+        nowhere = Libvirtd.uri_of("/nonexistent/socket")
+        program = self.enterContext(events("-c", self.libvirtd.uri, "-c", nowhere, "--stats", "1", "--json"))
         program.expect_said(READY)
         self.libvirtd.virsh("suspend test", "resume test")
         program.expect("Resumed")
@@ -311,7 +311,7 @@ class AStorm(OnALibvirtd):
         self.check(program, status)
 
     def check(self, program, status):
-        details = [line.rsplit(" ", 1)[1] for line in program.stdout.seen if "event 'lifecycle' for domain 'test'" in line]
+        details = [line.rsplit(" ", 1)[1] for line in program.stdout.seen if "'lifecycle' for domain 'test'" in line]
         self.assertEqual(details, (["Paused", "Unpaused"] * len(details))[: len(details)])
         self.assertEqual((status, len(program.stderr.seen)), (0, 1), program.stderr.seen)
 
@@ -324,7 +324,7 @@ class AStorm(OnALibvirtd):
 
 @unittest.skipIf(os.environ.get("VIRT_UV_SANITIZED"), "a sanitizer and valgrind do not go together")
 class UnderValgrind(AStorm):
-    """Nothing is lost, and nothing used that was freed. Memory that libraries keep for the whole process is none of ours.
+    """Nothing is lost, and nothing used that was freed. Memory that libraries keep for the whole process is not ours.
 
     The storm is over before the end: the program's last second is too short for it under valgrind."""
 

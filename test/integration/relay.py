@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A wire between a client and libvirtd: a unix socket that passes bytes on, counts libvirt's keepalive messages, and can
-fall silent as a host does that has died.
+"""A wire between a client and libvirtd: a unix socket that passes bytes on, counts libvirt's keepalive messages, and
+can fall silent as a host does that has died.
 
 A message of libvirt's RPC is a length of four bytes, which counts itself, then the program's number; keepalive is a
 program of its own, in which 1 is a ping and 2 a pong.

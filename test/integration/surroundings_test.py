@@ -122,8 +122,8 @@ class OpenFiles(unittest.TestCase):
 class AReaderThatSleeps(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        with events("-c", URI, "--json", env=SYNTHETIC) as program:
-            program.expect('"secret-value-changed"')  # the last that is emitted
+        with events("-c", URI, "--json", "--domain", "test", env=SYNTHETIC) as program:
+            program.expect('"utcoffset":424242')  # the last that is emitted
             cls.all = [cls.without_time(line) for line in program.stdout.seen]
 
     @staticmethod
@@ -132,8 +132,8 @@ class AReaderThatSleeps(unittest.TestCase):
 
     def watch(self, *arguments, size=65536, **options):
         reader = SleepingReader(size)
-        program = self.enterContext(events("-c", URI, "--json", *arguments, env=SYNTHETIC, stdout=reader.writing,
-                                           **options))
+        program = self.enterContext(events("-c", URI, "--json", "--domain", "test", *arguments, env=SYNTHETIC,
+                                           stdout=reader.writing, **options))
         reader.given_to_a_program()
         reader.wait_until_full()
         return program, reader
@@ -163,7 +163,8 @@ class AReaderThatSleeps(unittest.TestCase):
     def test_is_told_how_many_records_were_dropped_where_they_are_missing(self):
         program, reader = self.watch("--queue", "100000", size=4096)
         delivered, dropped = [], []
-        for line in reader.lines():
+        lines = reader.lines()  # kept, for the pipe is closed with it
+        for line in lines:
             record = self.without_time(line)
             (dropped if record["event"] == "dropped" else delivered).append(record)
             if sum(record["count"] for record in dropped) + len(delivered) == len(self.all):

@@ -223,8 +223,8 @@ void emit_network(const OtherEvent &event) {
         deliver<virConnectNetworkEventMetadataChangeCallback>(event.registration, network, type, uri);
   else
 #endif
-  for (int type = -1; type <= 5; type++)
-    deliver<virConnectNetworkEventLifecycleCallback>(event.registration, network, type, 0);
+    for (int type = -1; type <= 5; type++)
+      deliver<virConnectNetworkEventLifecycleCallback>(event.registration, network, type, 0);
   virNetworkFree(network);
 }
 

@@ -15,8 +15,8 @@ namespace events {
 namespace {
 
 /* An fd of our own, non-blocking, for what `fd` is open on. O_NONBLOCK belongs to the open file, which other processes
- * may share: so it is opened anew where that works. Where it does not (a socket; a pipe or terminal of another user), the
- * shared one is made non-blocking until restore(). */
+ * may share: so it is opened anew where that works. Where it does not (a socket; a pipe or terminal of another user),
+ * the shared one is made non-blocking until restore(). */
 class NonBlockingFd {
  public:
   int open(int fd) {
@@ -57,11 +57,11 @@ class LoopStream final : public ByteStream {
     done_ = std::move(done);
     request_.data = this;
     uv_buf_t buffer = uv_buf_init(bytes_.data(), static_cast<unsigned>(bytes_.size()));
-    int error = uv_write(&request_, reinterpret_cast<uv_stream_t *>(&pipe_), &buffer, 1,
-                         [](uv_write_t *request, int status) {
-                           auto *self = static_cast<LoopStream *>(request->data);
-                           std::exchange(self->done_, nullptr)(status);
-                         });
+    int error =
+        uv_write(&request_, reinterpret_cast<uv_stream_t *>(&pipe_), &buffer, 1, [](uv_write_t *request, int status) {
+          auto *self = static_cast<LoopStream *>(request->data);
+          std::exchange(self->done_, nullptr)(status);
+        });
     if (error < 0) std::exchange(done_, nullptr)(error);
   }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * An open fd that is written to from the loop and never blocks it. What kind it is decides how: pipes, sockets and
- * terminals through libuv, files (and devices that are no terminals) by a thread, since a file cannot be written without
- * waiting, and one on a dead server waits for ever. */
+ * terminals through libuv, files (and devices that are no terminals) by a thread, since a file cannot be written
+ * without waiting, and one on a dead server waits for ever. */
 #pragma once
 
 #include <uv.h>

@@ -77,8 +77,7 @@ std::string perform(const Step &step) {
 
 bool is_outcome(const Step &step, const virt_uv::watch::Record &record) {
   std::string_view end = step.outcome, text = record.text;
-  return record.event == step.event && text.size() >= end.size() &&
-         text.substr(text.size() - end.size()) == end;
+  return record.event == step.event && text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * --demo: libvirt's test driver runs inside this process, as "test:///default", with a domain, a network and a storage
- * pool. The demonstration changes them one after another, through a second connection, and each time waits for the event
- * to come through the loop before it continues. */
+ * pool. The demonstration changes them one after another, through a second connection, and each time waits for the
+ * event to come through the loop before it continues. */
 #pragma once
 
 #include <cstdint>

@@ -12,8 +12,8 @@
 namespace events {
 
 struct EventChoice {
-  std::vector<const virt_uv::watch::EventKind *> kinds;    /* each once */
-  std::set<const virt_uv::watch::EventKind *> named; /* those that a name, and no glob, has chosen */
+  std::vector<const virt_uv::watch::EventKind *> kinds; /* each once */
+  std::set<const virt_uv::watch::EventKind *> named;    /* those that a name, and no glob, has chosen */
 };
 
 /* Throws std::invalid_argument where a name or a glob stands for nothing. Empty: every kind. */

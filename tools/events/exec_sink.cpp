@@ -45,9 +45,8 @@ std::vector<std::string> environment_of(const std::string &line) {
 }  // namespace
 
 ExecSink::ExecSink(std::string program, std::size_t queue_bytes)
-    : program_(std::move(program)), queue_(queue_bytes, [](const Gap &gap) {
-        return virt_uv::watch::json_line(dropped_record(gap)) + "\n";
-      }) {}
+    : program_(std::move(program)),
+      queue_(queue_bytes, [](const Gap &gap) { return virt_uv::watch::json_line(dropped_record(gap)) + "\n"; }) {}
 
 int ExecSink::open(uv_loop_t *loop, SinkOwner *owner) {
   loop_ = loop;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * --exec: a program that is run for each record, as libvirt runs its hooks. One at a time, in order; records wait in the
- * queue meanwhile. It gets the record as one line of JSON on standard input and each member as an environment variable:
- * VIRT_UV_EVENT, VIRT_UV_DOMAIN, and so on. */
+ * --exec: a program that is run for each record, as libvirt runs its hooks. One at a time, in order; records wait in
+ * the queue meanwhile. It gets the record as one line of JSON on standard input and each member as an environment
+ * variable: VIRT_UV_EVENT, VIRT_UV_DOMAIN, and so on. */
 #pragma once
 
 #include "line_queue.hpp"

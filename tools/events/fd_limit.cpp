@@ -10,10 +10,11 @@
 namespace events {
 namespace {
 
-/* Measured (doc/many-hosts.md). The program itself, with its loop, libvirt's initialisation, the output, and a little for
- * what is open for a moment only. */
+/* Measured (doc/many-hosts.md). The program itself, with its loop, libvirt's initialisation, the output, and a little
+ * for what is open for a moment only. */
 constexpr rlim_t kOwnFds = 32;
-/* The socket, the library's duplicate of it, and the eventfd of GLib's main context in which libvirt waits for a reply. */
+/* The socket, the library's duplicate of it, and the eventfd of GLib's main context in which libvirt waits for a reply.
+ */
 constexpr rlim_t kFdsPerSocket = 3;
 /* And the standard error of ssh, or what libssh and libssh2 have. */
 constexpr rlim_t kFdsPerTunnel = 4;

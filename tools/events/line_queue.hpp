@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Lines that wait to be written, up to a number of bytes. What does not fit is dropped and counted, and a line that says
- * how many takes its place. Once it has begun to drop, the queue takes nothing until it is half empty: so there is one
- * such line for each time that the reader was too slow, and not one for every few lines. */
+ * Lines that wait to be written, up to a number of bytes. What does not fit is dropped and counted, and a line that
+ * says how many takes its place. Once it has begun to drop, the queue takes nothing until it is half empty: so there is
+ * one such line for each time that the reader was too slow, and not one for every few lines. */
 #pragma once
 
 #include <chrono>

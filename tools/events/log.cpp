@@ -57,7 +57,8 @@ void print_error(const std::string &message) {
 }
 
 Log::Log()
-    : writer_(kQueueBytes, [](const Gap &gap) { return timed(fmt::format("{} lines are left out here", gap.count)); }) {}
+    : writer_(kQueueBytes, [](const Gap &gap) { return timed(fmt::format("{} lines are left out here", gap.count)); }) {
+}
 
 /* A failure to write stderr can be told to nobody. */
 int Log::open(uv_loop_t *loop, bool quiet) {

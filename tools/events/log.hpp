@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Lines for people, on stderr. They are taken from any thread, with any lock held, and written from the loop: a terminal
- * that is stopped, or a pipe that is full, holds up nobody. What does not fit in a small queue is counted.
+ * Lines for people, on stderr. They are taken from any thread, with any lock held, and written from the loop: a
+ * terminal that is stopped, or a pipe that is full, holds up nobody. What does not fit in a small queue is counted.
  *
- * A line is "TIME virt-uv-events: MESSAGE". The journal has times of its own and takes a priority instead (sd-daemon(3)).
+ * A line is "TIME virt-uv-events: MESSAGE". The journal has times of its own and takes a priority instead
+ * (sd-daemon(3)).
  */
 #pragma once
 

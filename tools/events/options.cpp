@@ -85,9 +85,10 @@ void declare(CLI::App &app, Words &words) {
   app.add_option("-c,--connect", words.uris, "Watch this connection; again for each (default: libvirt's own default)")
       ->type_name("URI")
       ->allow_extra_args(false);
-  app.add_option("-e,--event", words.events,
-                 "Watch these kinds of events: names and globs, separated by commas; may be given again (default: every "
-                 "kind)")
+  app.add_option(
+         "-e,--event", words.events,
+         "Watch these kinds of events: names and globs, separated by commas; may be given again (default: every "
+         "kind)")
       ->type_name("NAMES")
       ->allow_extra_args(false);
   app.add_option("--domain", words.domains, "Watch domain events of this domain only; again for each")
@@ -106,10 +107,11 @@ void declare(CLI::App &app, Words &words) {
   app.add_option("--count", words.count, "End after N events")->type_name("N");
   app.add_option("--timeout", words.timeout, "End after this many seconds")->type_name("SECONDS");
   app.add_option("--stats", words.stats, "Print a record with counts every so many seconds")->type_name("SECONDS");
-  app.add_option("--queue", words.queue,
-                 fmt::format("Keep this many bytes of records while the output is not read, and drop and count what comes "
-                             "beyond (default: {})",
-                             kDefaultQueueBytes))
+  app.add_option(
+         "--queue", words.queue,
+         fmt::format("Keep this many bytes of records while the output is not read, and drop and count what comes "
+                     "beyond (default: {})",
+                     kDefaultQueueBytes))
       ->type_name("BYTES");
   app.add_option("--keepalive", words.keepalive,
                  "Ask a silent host for a sign of life every INTERVAL seconds, and take the connection for lost after "
@@ -133,7 +135,9 @@ void check_combinations(const Words &words) {
 
 RecordFormat choose_format(const Words &words) {
   try {
-    return words.format ? RecordFormat::from_template(*words.format) : words.json ? RecordFormat::json() : RecordFormat::text();
+    return words.format ? RecordFormat::from_template(*words.format)
+           : words.json ? RecordFormat::json()
+                        : RecordFormat::text();
   } catch (const std::invalid_argument &error) {
     throw CLI::ValidationError(fmt::format("--format: {}", error.what()));
   }

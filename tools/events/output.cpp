@@ -23,7 +23,8 @@ mode_t type_of_stdout() {
 
 virt_uv::watch::Record dropped_record(const Gap &gap) {
   std::string since = virt_uv::watch::timestamp(gap.since);
-  return {"dropped", fmt::format("{} records dropped since {}: the queue was full", gap.count, since),
+  return {"dropped",
+          fmt::format("{} records dropped since {}: the queue was full", gap.count, since),
           {{"count", gap.count}, {"since", since}}};
 }
 

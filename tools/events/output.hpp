@@ -3,8 +3,8 @@
  * Standard output. A reader that goes away is noticed at once, not only at the next event, which may be hours away: a
  * pipe without a reader is in error, and the library that this program shows can watch for just that.
  *
- * Nobody left to read a pipe is the ordinary end of `virt-uv-events | head`: status 0. A socket's reader that goes is the
- * journal or a supervisor that has died: status 1, so that the service is started again. */
+ * Nobody left to read a pipe is the ordinary end of `virt-uv-events | head`: status 0. A socket's reader that goes is
+ * the journal or a supervisor that has died: status 1, so that the service is started again. */
 #pragma once
 
 #include "line_writer.hpp"

@@ -4,9 +4,9 @@
  * watching. It always ends in the same way, whatever the cause (a signal, --count, --timeout, the reader of the output
  * gone, no connection left):
  *
- *   stop: every connection unsubscribes and closes ─▶ the sink delivers what waits and closes ─▶ drain: libvirt has given
- *     up its last socket and timer ─▶ detach: the library has closed its handles ─▶ our own are closed ─▶ uv_run returns
- *     ─▶ uv_loop_close returns 0.
+ *   stop: every connection unsubscribes and closes ─▶ the sink delivers what waits and closes ─▶ drain: libvirt has
+ * given up its last socket and timer ─▶ detach: the library has closed its handles ─▶ our own are closed ─▶ uv_run
+ * returns ─▶ uv_loop_close returns 0.
  *
  * Nothing can keep the program for more than a second: neither a host that does not answer (a libvirt call that waits
  * for it cannot be interrupted) nor a reader of the output that sleeps. After that second, or at a second signal, the

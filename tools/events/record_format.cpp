@@ -19,11 +19,13 @@ using virt_uv::watch::Record;
 
 /* Every member that a record can have (a test compares them with the schema in doc/), "json" and "text". */
 constexpr const char *kFields[] = {
-    "action", "actual", "alias", "authScheme", "bytes", "channelName", "connections", "count", "detail", "dev", "devAlias", "device",
-    "disk", "domain", "dropped", "event", "events", "excess", "flags", "id", "iteration", "json", "local", "network",
-    "newMAC", "newSrcPath", "nsuri", "oldMAC", "oldSrcPath", "open", "params", "path", "phase", "pool", "queuedBytes",
-    "reason", "recipient", "remote", "since", "size", "srcPath", "state", "status", "subject", "text", "threshold",
-    "time", "type", "uri", "utcoffset", "uuid", "vcpuid", "waiting",
+    "action",  "actual",     "alias",       "authScheme", "bytes",      "channelName", "connections", "count",
+    "detail",  "dev",        "devAlias",    "device",     "disk",       "domain",      "dropped",     "event",
+    "events",  "excess",     "flags",       "id",         "iteration",  "json",        "local",       "network",
+    "newMAC",  "newSrcPath", "nsuri",       "oldMAC",     "oldSrcPath", "open",        "params",      "path",
+    "phase",   "pool",       "queuedBytes", "reason",     "recipient",  "remote",      "since",       "size",
+    "srcPath", "state",      "status",      "subject",    "text",       "threshold",   "time",        "type",
+    "uri",     "utcoffset",  "uuid",        "vcpuid",     "waiting",
 };
 
 std::vector<std::string> split_path(const std::string &name) {
@@ -100,7 +102,9 @@ std::string RecordFormat::fill_in(const Record &record) const {
       continue;
     }
     const auto &path = std::get<Field>(piece).path;
-    line += path[0] == "json" ? virt_uv::watch::json_text(object) : path[0] == "text" ? record.text : value_at(object, path);
+    line += path[0] == "json"   ? virt_uv::watch::json_text(object)
+            : path[0] == "text" ? record.text
+                                : value_at(object, path);
   }
   return line;
 }
