@@ -16,7 +16,12 @@ program=tools/events/virt-uv-events
 tools/deps.sh build
 [[ -e build/$program ]] || echo 'Building virt-uv-events in build/' >&2
 configure build -Dtests=false
-quietly ninja --quiet -C build "$program"
+# On a terminal ninja shows how far it is; elsewhere its output is shown only if it fails.
+if [[ -t 2 && $(ninja -C build -n "$program") != *'no work to do'* ]]; then
+  ninja -C build "$program" >&2
+else
+  quietly ninja --quiet -C build "$program"
+fi
 
 [[ $# -gt 0 ]] || set -- --demo
 exec "build/$program" "$@"
