@@ -6,10 +6,10 @@ import os
 import re
 import unittest
 
-from program import Program, events
+from program import TIME, Program, events
 from qemu import CTRL_ALT_DEL, QemuLibvirtd
 
-TIME = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\+0000:? "
+TIMES = rf"({TIME} |^\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{3}}\+0000: )"
 BOOTED = "No bootable device."
 SMALL = 1000
 
@@ -64,7 +64,7 @@ class ADomain(OnQemu):
     def since(program, first):
         """Its lines from the last one about the domain `first` to the one about `last`, without their times."""
         program.expect("'last'")
-        lines = [re.sub(TIME, "", line) for line in program.stdout.seen]
+        lines = [re.sub(TIMES, "", line) for line in program.stdout.seen]
         return lines[max(number for number, line in enumerate(lines) if f"'{first}'" in line):]
 
 

@@ -135,12 +135,12 @@ class Libvirtd:
         """Defines a domain, which is an event with its name in it."""
         path = self._path(f"{name}.xml")
         with open(path, "w") as xml:
-            xml.write(self.xml_of(name, uuid))
+            identity = f"</name><uuid>{uuid}</uuid>" if uuid else "</name>"
+            xml.write(self.xml_of(name).replace("</name>", identity))
         self.virsh(f"define {path}")
 
-    def xml_of(self, name, uuid=None):
-        identity = f"<name>{name}</name>" + (f"<uuid>{uuid}</uuid>" if uuid else "")
-        return f"<domain type='test'>{identity}<memory>1024</memory><os><type>hvm</type></os></domain>"
+    def xml_of(self, name):
+        return f"<domain type='test'><name>{name}</name><memory>1024</memory><os><type>hvm</type></os></domain>"
 
     def reach(self, *programs, limit=LIMIT):
         """Makes events until each program has printed one: from then on it misses none. Returns the last domain's name, whose
