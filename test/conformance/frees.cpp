@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // `ff`: once, last, on the loop's thread, on a clean stack, with no lock held. That much is judged in every scenario
-// (world.hpp); here is what callers do in it, and to it.
+// (support/contract.hpp); here is what callers do in it, and to it.
 #include <pthread.h>
 #include <sys/socket.h>
 

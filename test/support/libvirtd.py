@@ -4,7 +4,7 @@
 
 It has a folder, sockets and a configuration of its own, and no driver modules (LIBVIRT_DRIVER_DIR is an empty folder):
 the test driver is within libvirt.so, and no other may touch the machine. Two libvirtds on one machine collide on
-/run/libvirt; a lock keeps them apart. Should the process that started it be killed, the kernel kills the daemon.
+/run/libvirt; a lock keeps them apart. Should the thread that started it end, the kernel kills the daemon.
 
 A Python program uses the class. Others start this file as a program: it prints the URI, carries out each line of stdin
 (kill, pause, start) and prints `done` for it, and ends the daemon at the end of stdin.
