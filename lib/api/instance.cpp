@@ -115,7 +115,7 @@ int Instance::attach(uv_loop_t *loop, const virt_uv_options &options) noexcept {
   if (state() == State::kAttached && !waker_.has_loop()) reconciler_->give_up_if_lost();
   if (!move(State::kDetached, State::kAttaching)) return refuse_busy();
   int err = loop::check_libuv(context_.log, loop);
-  if (err == 0) err = register_with_libvirt();
+  if (err == 0) err = register_with_libvirt(context_.log, timeouts_);
   if (err == 0) err = open(loop);
   if (err < 0) {
     state_.store(State::kDetached, std::memory_order_release);

@@ -84,7 +84,8 @@ int epoll_create1(int flags) {
 int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
   static int (*next)(int, int, int, struct epoll_event *);
   if (next == NULL) next = NEXT(epoll_ctl);
-  /* Only putting an fd in needs anything of the kernel that it could lack; and it looks first whether it takes the file. */
+  /* Only putting an fd in needs anything of the kernel that it could lack, and it looks first whether it takes the
+     file. */
   const int ret = next(epoll, operation, fd, event);
   if (ret < 0 || operation != EPOLL_CTL_ADD || !must_fail("epoll_ctl", CALLER)) return ret;
   next(epoll, EPOLL_CTL_DEL, fd, event);
