@@ -65,7 +65,7 @@ class IncludeGraph(unittest.TestCase):
         for name in ("log.hpp", "more/log.hpp"):
             with self.subTest(name):
                 self.assertEqual(self.faults({name: ""}),
-                                 [f"lib/{name}:1: lies in no layer: the folders are api, loop, core, node"])
+                                 [f"lib/{name}:1: lies in no layer: the folders are api, loop, core, node, watch"])
 
     def test_two_headers_do_not_include_each_other(self):
         self.assertEqual(self.faults({"core/a.hpp": '#include "core/b.hpp"\n',
