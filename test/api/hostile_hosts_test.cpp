@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What hosts do to a loop that is theirs: they walk its handles, close some that are not their own, call from a log
+// function, and from the wrong thread.
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include <atomic>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "host.hpp"
+#include "pipes.hpp"
+
+namespace {
+
+void count(void *opaque) { ++*static_cast<int *>(opaque); }
+void count_timeout(int, void *opaque) { count(opaque); }
+void count_event(int, int, int, void *opaque) { count(opaque); }
+void no_event(int, int, int, void *) {}
+void no_timeout(int, void *) {}
+
+std::vector<uv_handle_t *> handles_of(Loop &loop) {
+  std::vector<uv_handle_t *> all;
+  uv_walk(
+      loop.get(),
+      [](uv_handle_t *handle, void *opaque) { static_cast<std::vector<uv_handle_t *> *>(opaque)->push_back(handle); },
+      &all);
+  return all;
+}
+
+// UV_UNKNOWN_HANDLE: of every type.
+void close_handles(Loop &loop, uv_handle_type type) {
+  for (uv_handle_t *handle : handles_of(loop)) {
+    const bool is_meant = type == UV_UNKNOWN_HANDLE || uv_handle_get_type(handle) == type;
+    if (is_meant && uv_is_closing(handle) == 0) uv_close(handle, nullptr);
+  }
+}
+
+// Each of the library's calls out of the loop, once.
+enum class Place { kTimeout, kWatch, kAlwaysReady, kZeroTimeout, kFree, kIdle };
+constexpr Place kPlaces[] = {Place::kTimeout,     Place::kWatch, Place::kAlwaysReady,
+                             Place::kZeroTimeout, Place::kFree,  Place::kIdle};
+constexpr const char *kPlaceNames[] = {"a timeout's callback", "a watch's callback", "an always-ready fd's callback",
+                                       "a 0 timeout's callback", "an ff",            "a drain's callback"};
+
+struct Act {
+  std::function<void()> run;
+  bool done = false;
+
+  void once() {
+    if (std::exchange(done, true)) return;
+    run();
+  }
+  static void call(void *opaque) { static_cast<Act *>(opaque)->once(); }
+  static void timeout(int, void *opaque) { call(opaque); }
+  static void event(int, int, int, void *opaque) { call(opaque); }
+};
+
+// Leads to one call of `act` in that place; the ids are removed by the caller.
+class Leading {
+ public:
+  Leading(Place place, Act &act) {
+    signal_.raise();
+    if (place == Place::kTimeout) timers_.push_back(virt_uv_add_timeout(1, Act::timeout, &act, nullptr));
+    if (place == Place::kZeroTimeout) timers_.push_back(virt_uv_add_timeout(0, Act::timeout, &act, nullptr));
+    if (place == Place::kWatch) watches_.push_back(virt_uv_add_handle(signal_.get(), 1, Act::event, &act, nullptr));
+    if (place == Place::kAlwaysReady)
+      watches_.push_back(virt_uv_add_handle(null_.get(), 1, Act::event, &act, nullptr));
+    if (place == Place::kFree) virt_uv_remove_timeout(virt_uv_add_timeout(-1, no_timeout, &act, Act::call));
+    if (place == Place::kIdle) REQUIRE(virt_uv_drain(Act::call, &act) == 0);
+  }
+  void remove() {
+    for (const int id : timers_) CHECK(virt_uv_remove_timeout(id) == 0);
+    for (const int id : watches_) CHECK(virt_uv_remove_handle(id) == 0);
+  }
+
+ private:
+  Signal signal_;
+  Fd null_{open("/dev/null", O_RDONLY | O_CLOEXEC)};
+  std::vector<int> timers_, watches_;
+};
+
+constexpr char kGivenUp[] = "the host has closed";
+
+// In `place`: a watch is updated, the handles of that type are closed. The drain's place needs nothing registered.
+void close_in_a_callback(Place place, uv_handle_type type) {
+  INFO("in " << kPlaceNames[static_cast<int>(place)] << ", handles closed: "
+             << (type == UV_UNKNOWN_HANDLE ? "all" : uv_handle_type_name(type)));
+  Host host;
+  REQUIRE(drain(host.loop));
+  Signal signal;
+  signal.raise();
+  int events = 0, ticks = 0, watch = -1, timer = -1;
+  const auto add = [&] {
+    watch = virt_uv_add_handle(signal.get(), 0, count_event, &events, nullptr);
+    timer = virt_uv_add_timeout(1, count_timeout, &ticks, nullptr);
+  };
+  Act act;
+  act.run = [&] {
+    if (watch < 0) add();
+    virt_uv_update_handle(watch, VIR_EVENT_HANDLE_READABLE);
+    close_handles(host.loop, type);
+  };
+  if (place != Place::kIdle) add();
+  Leading leading(place, act);
+  REQUIRE(host.loop.turn_until([&] { return act.done; }));
+  host.loop.turn(1);
+  CHECK(virt_uv_loop() == nullptr);
+  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, kGivenUp) == 1);
+
+  // All that was registered goes on.
+  const virt_uv_options options = logging_to(host.lines);
+  events = ticks = 0;
+  REQUIRE(virt_uv_attach(host.loop.get(), &options) == 0);
+  CHECK(host.loop.turn_until([&] { return events > 0 && ticks > 0; }));
+  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "") == 1);
+  leading.remove();
+  CHECK(virt_uv_remove_handle(watch) == 0);
+  CHECK(virt_uv_remove_timeout(timer) == 0);
+  CHECK(drain(host.loop));
+}
+
+int run_child(const std::function<int()> &body) {
+  const pid_t child = fork();
+  if (child == 0) _exit(body());
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace
+
+// --- Walks over the loop's handles ---
+
+TEST_CASE("no handle of the library ever has data, so a host that closes those with data leaves them alone") {
+  Host host;
+  Signal signal;
+  SocketPair pair;
+  Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  int events = 0;
+  signal.raise();
+  const int ids[] = {virt_uv_add_handle(signal.get(), 1, count_event, &events, nullptr),
+                     virt_uv_add_handle(pair.ours.get(), 1, no_event, nullptr, nullptr),
+                     virt_uv_add_handle(null.get(), 1, no_event, nullptr, nullptr)};
+  const int timer = virt_uv_add_timeout(0, no_timeout, nullptr, nullptr);
+  const auto number_with_data = [&] {
+    int with_data = 0;
+    for (const uv_handle_t *handle : handles_of(host.loop)) with_data += handle->data != nullptr ? 1 : 0;
+    return with_data;
+  };
+  CHECK(handles_of(host.loop).size() >= 5);
+  CHECK(number_with_data() == 0);
+  host.loop.turn(3);
+  CHECK(handles_of(host.loop).size() >= 7);
+  CHECK(number_with_data() == 0);
+  for (const int events_wanted : {0, 3, 1}) {
+    virt_uv_update_handle(ids[0], events_wanted);
+    host.loop.turn(1);
+    CHECK(number_with_data() == 0);
+  }
+  for (uv_handle_t *handle : handles_of(host.loop))
+    if (handle->data != nullptr) uv_close(handle, nullptr);
+  events = 0;
+  CHECK(host.loop.turn_until([&] { return events > 1; }));
+  for (const int id : ids) CHECK(virt_uv_remove_handle(id) == 0);
+  CHECK(virt_uv_remove_timeout(timer) == 0);
+  host.loop.turn(1);
+  CHECK(number_with_data() == 0);
+  REQUIRE(virt_uv_detach(nullptr, nullptr) == 0);
+  CHECK(number_with_data() == 0);  // those that are closing as well
+  CHECK(host.loop.turn_until([&] { return handles_of(host.loop).size() <= 1; }));  // the wait's own timer is left
+}
+
+TEST_CASE("a host may close every handle inside any callback, after an update, and all goes on at the next attach") {
+  for (const Place place : kPlaces) close_in_a_callback(place, UV_UNKNOWN_HANDLE);
+}
+
+TEST_CASE("a host that closes handles of one type only is noticed as well") {
+  for (const Place place : kPlaces)
+    for (const uv_handle_type type : {UV_POLL, UV_TIMER, UV_PREPARE, UV_CHECK, UV_IDLE}) close_in_a_callback(place, type);
+}
+
+TEST_CASE("a host that closes handles of one type between two iterations is noticed in the next") {
+  for (const uv_handle_type type : {UV_POLL, UV_TIMER, UV_PREPARE, UV_CHECK, UV_IDLE}) {
+    INFO(uv_handle_type_name(type));
+    Host host;
+    Signal signal;
+    signal.raise();
+    int events = 0, ticks = 0;
+    const int watch = virt_uv_add_handle(signal.get(), 1, count_event, &events, nullptr);
+    const int timer = virt_uv_add_timeout(1, count_timeout, &ticks, nullptr);
+    host.loop.turn(3);
+    close_handles(host.loop, type);
+    CHECK(host.loop.turn_until([&] { return virt_uv_loop() == nullptr; }));
+    CHECK(host.lines.count(VIRT_UV_LOG_ERROR, kGivenUp) == 1);
+    const virt_uv_options options = logging_to(host.lines);
+    events = ticks = 0;
+    REQUIRE(virt_uv_attach(host.loop.get(), &options) == 0);
+    CHECK(host.loop.turn_until([&] { return events > 0 && ticks > 0; }));
+    CHECK(virt_uv_remove_handle(watch) == 0);
+    CHECK(virt_uv_remove_timeout(timer) == 0);
+    CHECK(drain(host.loop));
+  }
+}
+
+// --- Log functions ---
+
+TEST_CASE("a logger is not called any more once detach has returned UV_ECONNABORTED") {
+  Lines lines;
+  Loop loop;
+  const virt_uv_options options = logging_to(lines);
+  REQUIRE(virt_uv_attach(loop.get(), &options) == 0);
+  close_handles(loop, UV_UNKNOWN_HANDLE);
+  REQUIRE(virt_uv_detach(nullptr, nullptr) == UV_ECONNABORTED);
+  REQUIRE(lines.count(VIRT_UV_LOG_ERROR, "") > 0);
+  lines.clear();
+  CHECK(virt_uv_add_timeout(0, nullptr, nullptr, nullptr) == -1);
+  virt_uv_report_exception("after the end");
+  CHECK(lines.count(VIRT_UV_LOG_ERROR, "") == 0);
+  loop.turn(3);
+}
+
+TEST_CASE("a refused attach leaves the options that are in force") {
+  Host winner;
+  Loop other;
+  Lines losers;
+  const virt_uv_options options = logging_to(losers);
+  REQUIRE(virt_uv_attach(other.get(), &options) == UV_EBUSY);
+  CHECK(losers.count(VIRT_UV_LOG_ERROR, "another loop is attached") == 1);
+  losers.clear();
+  winner.lines.clear();
+  CHECK(virt_uv_add_timeout(0, nullptr, nullptr, nullptr) == -1);
+  CHECK(winner.lines.count(VIRT_UV_LOG_ERROR, "") == 1);
+  CHECK(losers.count(VIRT_UV_LOG_ERROR, "") == 0);
+}
+
+TEST_CASE("the log function may detach, and done comes") {
+  struct Detacher {
+    int result = 1;
+    bool done = false;
+    static void log(virt_uv_log_level level, const char *, void *opaque) {
+      Detacher &self = *static_cast<Detacher *>(opaque);
+      if (level != VIRT_UV_LOG_ERROR || self.result != 1) return;
+      self.result = virt_uv_detach([](void *own) { static_cast<Detacher *>(own)->done = true; }, &self);
+    }
+  };
+  const std::function<void()> causes[] = {
+      [] { virt_uv_report_exception("outside of every callback"); },
+      [] {
+        virt_uv_add_timeout(
+            0,
+            [](int id, void *) {
+              virt_uv_remove_timeout(id);
+              throw std::runtime_error("in a callback");
+            },
+            nullptr, nullptr);
+      },
+      [] { virt_uv_drain([](void *) { throw std::runtime_error("in a drain's callback"); }, nullptr); },
+      [] {
+        virt_uv_remove_timeout(virt_uv_add_timeout(
+            -1, no_timeout, nullptr, [](void *) { throw std::runtime_error("in an ff"); }));
+      }};
+  for (const auto &cause : causes) {
+    Loop loop;
+    Detacher detacher;
+    virt_uv_options options = VIRT_UV_OPTIONS_INIT;
+    options.log = Detacher::log;
+    options.log_opaque = &detacher;
+    REQUIRE(virt_uv_attach(loop.get(), &options) == 0);
+    cause();
+    CHECK(loop.turn_until([&] { return detacher.done; }));
+    CHECK(detacher.result == 0);
+    CHECK(handles_of(loop).empty());
+  }
+}
+
+// --- Threads ---
+
+TEST_CASE("a registration by a thread that is not the loop's leaves libuv's counts alone while no loop runs") {
+  // Where the kernel of the C library reuses a pthread_t, the second thread has that of the first.
+  for (int i = 0; i < 20; ++i) {
+    Host host;
+    REQUIRE(drain(host.loop));
+    pthread_t first{}, second{};
+    std::thread runner([&] {
+      first = pthread_self();
+      host.loop.turn(3);
+    });
+    runner.join();
+    Signal signal;
+    int watch = -1, timer = -1;
+    std::thread adder([&] {
+      second = pthread_self();
+      watch = virt_uv_add_handle(signal.get(), 1, no_event, nullptr, nullptr);
+      timer = virt_uv_add_timeout(-1, no_timeout, nullptr, nullptr);
+      virt_uv_remove_handle(watch);
+      virt_uv_remove_timeout(timer);
+    });
+    adder.join();
+    CHECK(pthread_equal(first, second) != 0);
+    CHECK(host.loop.get()->active_handles <= 1);
+    REQUIRE(drain(host.loop));
+    CHECK(uv_loop_alive(host.loop.get()) == 0);
+    CHECK(host.loop.get()->active_handles == 0);
+    CHECK(uv_run(host.loop.get(), UV_RUN_DEFAULT) == 0);
+  }
+}
+
+TEST_CASE("calls for the loop's thread are refused on another while the loop is in a callback, with a line") {
+  Host host;
+  int results[4] = {};
+  Act act;
+  act.run = [&] {
+    std::thread([&] {
+      results[0] = virt_uv_attach(host.loop.get(), nullptr);
+      Loop other;
+      results[1] = virt_uv_attach(other.get(), nullptr);
+      results[2] = virt_uv_detach(nullptr, nullptr);
+      results[3] = virt_uv_drain(count, nullptr);
+    }).join();
+  };
+  Leading leading(Place::kTimeout, act);
+  REQUIRE(host.loop.turn_until([&] { return act.done; }));
+  for (const int result : results) CHECK(result == UV_EPERM);
+  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "virt_uv_attach: another thread") >= 1);
+  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "virt_uv_detach: another thread") == 1);
+  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "virt_uv_drain: another thread") == 1);
+  CHECK(virt_uv_loop() == host.loop.get());
+  leading.remove();
+  CHECK(drain(host.loop));
+}
+
+// --- Watches ---
+
+TEST_CASE("a deferred watch is freed within a few iterations of its removal, and called so after an update") {
+  constexpr int kIterations = 4;
+  for (const bool removes : {true, false}) {
+    Host host;
+    TcpPair tcp;
+    int calls = 0, freed = 0;
+    struct Both {
+      int *calls, *freed;
+    } both{&calls, &freed};
+    const int id = virt_uv_add_handle(
+        tcp.ours.get(), VIR_EVENT_HANDLE_ERROR,
+        [](int, int, int, void *opaque) { count(static_cast<Both *>(opaque)->calls); }, &both,
+        [](void *opaque) { count(static_cast<Both *>(opaque)->freed); });
+    const std::uint64_t before = stats().inspections;
+    REQUIRE(send(tcp.peer.get(), "!", 1, MSG_OOB) == 1);
+    REQUIRE(host.loop.turn_until([&] { return stats().inspections > before; }));
+    REQUIRE(calls == 0);
+    if (removes)
+      REQUIRE(virt_uv_remove_handle(id) == 0);
+    else
+      virt_uv_update_handle(id, VIR_EVENT_HANDLE_WRITABLE);
+    host.loop.turn(kIterations);
+    CHECK((removes ? freed : calls) > 0);
+    if (!removes) CHECK(virt_uv_remove_handle(id) == 0);
+    CHECK(drain(host.loop));
+  }
+}
+
+TEST_CASE("watching a regular file leaves a POSIX record lock on it held") {
+  Host host;
+  char path[] = "/tmp/virt-uv-lock-XXXXXX";
+  Fd file(mkostemp(path, O_CLOEXEC));
+  REQUIRE(unlink(path) == 0);
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  REQUIRE(fcntl(file.get(), F_SETLK, &lock) == 0);
+  const auto is_held = [&] {
+    return run_child([&] {
+      struct flock asked = lock;
+      return fcntl(file.get(), F_GETLK, &asked) == 0 && asked.l_type == F_WRLCK ? 1 : 0;
+    });
+  };
+  REQUIRE(is_held() == 1);
+  int events = 0;
+  const int watch = virt_uv_add_handle(file.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
+  REQUIRE(host.loop.turn_until([&] { return events > 0; }));
+  CHECK(is_held() == 1);
+  CHECK(virt_uv_remove_handle(watch) == 0);
+  REQUIRE(drain(host.loop));
+  CHECK(is_held() == 1);
+}
+
+// --- Lines ---
+
+TEST_CASE("a drain that waits says so once") {
+  Host host;
+  Signal signal;
+  const int watch = virt_uv_add_handle(signal.get(), 0, no_event, nullptr, nullptr);
+  int idle = 0;
+  REQUIRE(virt_uv_drain(count, &idle) == 0);
+  CHECK(host.loop.turn_until([&] { return host.lines.count(VIRT_UV_LOG_WARN, "a drain has waited") > 0; }));
+  host.loop.turn(5);
+  CHECK(host.lines.count(VIRT_UV_LOG_WARN, "a drain has waited") == 1);
+  CHECK(idle == 0);
+  CHECK(virt_uv_remove_handle(watch) == 0);
+  CHECK(host.loop.turn_until([&] { return idle == 1; }));
+}

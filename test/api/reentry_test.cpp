@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Callbacks that run the loop, or do not return: uv_run within uv_run, longjmp, pthread_exit, pthread_cancel.
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "host.hpp"
+#include "pipes.hpp"
+
+namespace {
+
+void count(void *opaque) { ++*static_cast<int *>(opaque); }
+void count_timeout(int, void *opaque) { count(opaque); }
+void no_timeout(int, void *) {}
+void no_event(int, int, int, void *) {}
+
+// --- uv_run in uv_run ---
+
+class Nesting {
+ public:
+  explicit Nesting(unsigned seed) : random_(seed) {}
+
+  void step() {
+    switch (pick(7)) {
+      case 0:
+      case 1:
+        add();
+        break;
+      case 2:
+      case 3:
+        remove(pick_live());
+        break;
+      case 4:
+        update(pick_live());
+        break;
+      case 5:
+        virt_uv_drain(Nesting::idle, this);
+        break;
+      default:
+        run();
+    }
+  }
+
+  void run() {
+    if (depth_ >= kDeepest) return;
+    ++depth_;
+    uv_run(host_.loop.get(), UV_RUN_NOWAIT);
+    --depth_;
+  }
+
+  void end() {
+    ending_ = true;
+    while (!live_.empty()) remove(live_.back());
+    CHECK(drain(host_.loop));
+    CHECK(wrong_ == 0);
+    CHECK(freed_ == made_);
+  }
+
+ private:
+  static constexpr int kDeepest = 4;
+  static constexpr std::size_t kMost = 20;
+
+  struct One {
+    Nesting *of;
+    bool is_timeout;
+    int id;
+    bool freed;
+  };
+
+  unsigned pick(unsigned below) { return std::uniform_int_distribution<unsigned>(0, below - 1)(random_); }
+  One *pick_live() { return live_.empty() ? nullptr : live_[pick(static_cast<unsigned>(live_.size()))]; }
+
+  void add() {
+    if (live_.size() >= kMost) return;
+    all_.push_back(std::make_unique<One>(One{this, pick(2) == 0, -1, false}));
+    One *one = all_.back().get();
+    one->id = one->is_timeout ? virt_uv_add_timeout(static_cast<int>(pick(2)), timeout, one, free)
+                              : virt_uv_add_handle(pick(3) == 0 ? null_.get() : signal_.get(), 1, event, one, free);
+    REQUIRE(one->id >= 1);
+    ++made_;
+    live_.push_back(one);
+  }
+
+  void remove(One *one) {
+    if (one == nullptr) return;
+    live_.erase(std::find(live_.begin(), live_.end(), one));
+    CHECK((one->is_timeout ? virt_uv_remove_timeout(one->id) : virt_uv_remove_handle(one->id)) == 0);
+  }
+
+  void update(One *one) {
+    if (one == nullptr) return;
+    if (one->is_timeout)
+      virt_uv_update_timeout(one->id, static_cast<int>(pick(3)) - 1);
+    else
+      virt_uv_update_handle(one->id, static_cast<int>(pick(2)));
+  }
+
+  void act() {
+    if (ending_) return;
+    if (pick(3) == 0) step();
+    if (pick(4) == 0) run();
+    if (pick(3) == 0) step();
+  }
+
+  void called(const One &one) {
+    if (one.freed) ++wrong_;
+    act();
+  }
+
+  static void timeout(int, void *opaque) { static_cast<One *>(opaque)->of->called(*static_cast<One *>(opaque)); }
+  static void event(int, int, int, void *opaque) { timeout(0, opaque); }
+  static void free(void *opaque) {
+    One &one = *static_cast<One *>(opaque);
+    if (std::exchange(one.freed, true)) ++one.of->wrong_;
+    ++one.of->freed_;
+    one.of->act();
+  }
+  static void idle(void *opaque) { static_cast<Nesting *>(opaque)->act(); }
+
+  std::mt19937 random_;
+  Host host_;
+  struct Raised : Signal {
+    Raised() { raise(); }
+  } signal_;
+  Fd null_{open("/dev/null", O_RDONLY | O_CLOEXEC)};
+  std::vector<std::unique_ptr<One>> all_;  // kept to the end: a call after the ff is to be seen
+  std::vector<One *> live_;
+  int depth_ = 0, made_ = 0, freed_ = 0, wrong_ = 0;
+  bool ending_ = false;
+};
+
+// --- Callbacks that do not return ---
+
+jmp_buf back;
+
+void jump_out(int *jumps) {
+  ++*jumps;
+  longjmp(back, 1);
+}
+
+// No object with a destructor may be on the frames that are jumped over.
+void run_and_be_jumped_out_of(uv_loop_t *loop) {
+  if (setjmp(back) == 0) uv_run(loop, UV_RUN_ONCE);
+}
+
+// Runs the loop in a thread of its own until that thread has ended in a callback.
+template <typename Body>
+void run_in_thread(Body body) {
+  pthread_t thread;
+  REQUIRE(pthread_create(
+              &thread, nullptr,
+              [](void *opaque) -> void * {
+                (*static_cast<Body *>(opaque))();
+                return nullptr;
+              },
+              &body) == 0);
+  REQUIRE(pthread_join(thread, nullptr) == 0);
+}
+
+}  // namespace
+
+TEST_CASE("callbacks that run the loop meet nothing twice, and nothing after its ff") {
+  for (unsigned seed = 1; seed <= 4; ++seed) {
+    INFO("seed " << seed);
+    Nesting nesting(seed);
+    for (int i = 0; i < 5000; ++i) {
+      nesting.step();
+      if (i % 4 == 0) nesting.run();
+    }
+    nesting.end();
+  }
+}
+
+TEST_CASE("after a callback that has left by longjmp, the next timeouts and watches fire") {
+  for (const int kind : {0, 1, 2}) {
+    INFO((kind == 0 ? "a timeout" : kind == 1 ? "a watch" : "a 0 timeout"));
+    Host host;
+    Signal signal;
+    signal.raise();
+    int jumps = 0, ticks = 0;
+    const int id =
+        kind == 1 ? virt_uv_add_handle(
+                        signal.get(), 1, [](int, int, int, void *opaque) { jump_out(static_cast<int *>(opaque)); },
+                        &jumps, nullptr)
+                  : virt_uv_add_timeout(
+                        kind == 0 ? 1 : 0, [](int, void *opaque) { jump_out(static_cast<int *>(opaque)); }, &jumps,
+                        nullptr);
+    const int timer = virt_uv_add_timeout(2, count_timeout, &ticks, nullptr);
+    while (jumps < 3) run_and_be_jumped_out_of(host.loop.get());
+    CHECK((kind == 1 ? virt_uv_remove_handle(id) : virt_uv_remove_timeout(id)) == 0);
+    ticks = 0;
+    CHECK(host.loop.turn_until([&] { return ticks >= 2; }));
+    CHECK(virt_uv_remove_timeout(timer) == 0);
+    CHECK(drain(host.loop));
+  }
+}
+
+TEST_CASE("a thread may end in any callback, and another goes on with the loop") {
+  for (const int kind : {0, 1, 2, 3}) {
+    INFO("kind " << kind << " of: ff, always-ready fd, watch, timeout");
+    Host host;
+    Signal signal;
+    signal.raise();
+    Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    static int exits;
+    exits = 0;
+    const auto leave = [](int, int, int, void *) {
+      if (exits++ == 0) pthread_exit(nullptr);
+    };
+    int watch = -1, timer = -1;
+    if (kind == 0)
+      virt_uv_remove_timeout(virt_uv_add_timeout(-1, no_timeout, nullptr, [](void *) {
+        ++exits;
+        pthread_exit(nullptr);
+      }));
+    if (kind == 1) watch = virt_uv_add_handle(null.get(), 1, leave, nullptr, nullptr);
+    if (kind == 2) watch = virt_uv_add_handle(signal.get(), 1, leave, nullptr, nullptr);
+    if (kind == 3)
+      timer = virt_uv_add_timeout(
+          1,
+          [](int, void *) {
+            if (exits++ == 0) pthread_exit(nullptr);
+          },
+          nullptr, nullptr);
+    run_in_thread([&] {
+      while (true) uv_run(host.loop.get(), UV_RUN_ONCE);
+    });
+    CHECK(exits == 1);
+    if (watch >= 0) CHECK(virt_uv_remove_handle(watch) == 0);
+    if (timer >= 0) CHECK(virt_uv_remove_timeout(timer) == 0);
+    int ticks = 0;
+    const int next = virt_uv_add_timeout(1, count_timeout, &ticks, nullptr);
+    CHECK(host.loop.turn_until([&] { return ticks > 0; }));
+    CHECK(virt_uv_remove_timeout(next) == 0);
+    CHECK(drain(host.loop));
+  }
+}
+
+TEST_CASE("a thread may be cancelled while it adds and removes") {
+  Host host;
+  for (int i = 0; i < 50; ++i) {
+    struct Shared {
+      Signal signal;
+      std::atomic<int> rounds{0};
+      int last = -1;
+    } shared;
+    pthread_t thread;
+    REQUIRE(pthread_create(
+                &thread, nullptr,
+                [](void *opaque) -> void * {
+                  Shared &own = *static_cast<Shared *>(opaque);
+                  while (true) {
+                    own.last = virt_uv_add_handle(own.signal.get(), 1, no_event, nullptr, nullptr);
+                    virt_uv_remove_handle(own.last);
+                    ++own.rounds;
+                    pthread_testcancel();
+                  }
+                },
+                &shared) == 0);
+    while (shared.rounds < 3) host.loop.turn(1);
+    REQUIRE(pthread_cancel(thread) == 0);
+    void *result;
+    REQUIRE(pthread_join(thread, &result) == 0);
+    CHECK(result == PTHREAD_CANCELED);
+    virt_uv_remove_handle(shared.last);
+    CHECK(drain(host.loop));
+  }
+}
