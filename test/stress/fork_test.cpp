@@ -158,3 +158,77 @@ TEST_CASE("no fd of the library outlives an exec") {
   for (const int id : ids) CHECK(virt_uv_remove_handle(id) == 0);
   CHECK(drain(host.loop));
 }
+
+TEST_CASE("a child that runs the loop of its parent calls nothing of the parent's") {
+  for (const bool tells_libuv : {false, true}) {
+    INFO((tells_libuv ? "with uv_loop_fork" : "without uv_loop_fork"));
+    Host host;
+    Signal signal;
+    signal.raise();
+    int events = 0, ticks = 0, zero_ticks = 0;
+    const auto tick = [](int, void *opaque) { count(opaque); };
+    const int watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
+    const int timer = virt_uv_add_timeout(1, tick, &ticks, nullptr);
+    const int zero_timer = virt_uv_add_timeout(0, tick, &zero_ticks, nullptr);
+    const auto all_called = [&] { return events > 0 && ticks > 0 && zero_ticks > 0; };
+    REQUIRE(host.loop.turn_until(all_called));
+    events = ticks = zero_ticks = 0;
+    CHECK(status_of(fork_child([&] {
+            if (tells_libuv && uv_loop_fork(host.loop.get()) != 0) return 2;
+            host.loop.turn(5);
+            uv_run(host.loop.get(), UV_RUN_DEFAULT);  // returns: what the parent has registered does not hold it
+            return events + ticks + zero_ticks == 0 ? 0 : 1;
+          })) == 0);
+    CHECK(host.loop.turn_until(all_called));
+    CHECK(virt_uv_remove_handle(watch) == 0);
+    CHECK(virt_uv_remove_timeout(timer) == 0);
+    CHECK(virt_uv_remove_timeout(zero_timer) == 0);
+    CHECK(drain(host.loop));
+  }
+}
+
+TEST_CASE("the first refusal in a forked child is logged, once, with what to do") {
+  Host host;
+  CHECK(status_of(fork_child([&] {
+          host.lines.clear();
+          for (int i = 0; i < 3; ++i) virt_uv_add_timeout(0, no_timeout_callback, nullptr, nullptr);
+          virt_uv_attach(host.loop.get(), nullptr);
+          return host.lines.count(VIRT_UV_LOG_ERROR, "fork") == 1 && host.lines.count(VIRT_UV_LOG_ERROR, "") == 1 ? 0
+                                                                                                                  : 1;
+        })) == 0);
+}
+
+TEST_CASE("a child forked with nothing attached may attach, and has its own watches only") {
+  Signal signal;
+  signal.raise();
+  int parents = 0;
+  int watch;
+  {
+    Host host;
+    watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &parents, nullptr);
+    REQUIRE(host.loop.turn_until([&] { return parents > 0; }));
+  }
+  parents = 0;
+  CHECK(status_of(fork_child([&] {
+          uv_loop_t loop;
+          if (uv_loop_init(&loop) != 0 || virt_uv_attach(&loop, nullptr) != 0) return 1;
+          int own = 0;
+          Signal own_signal;
+          own_signal.raise();
+          const int id = virt_uv_add_handle(own_signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &own, nullptr);
+          if (id < 1) return 2;
+          for (int i = 0; i < 100 && own == 0; ++i) uv_run(&loop, UV_RUN_NOWAIT);
+          for (int i = 0; i < 5; ++i) uv_run(&loop, UV_RUN_NOWAIT);
+          if (own == 0) return 3;
+          if (parents != 0) return 4;
+          bool drained = false;
+          if (virt_uv_remove_handle(id) != 0) return 5;
+          virt_uv_drain([](void *opaque) { *static_cast<bool *>(opaque) = true; }, &drained);
+          for (int i = 0; i < 100 && !drained; ++i) uv_run(&loop, UV_RUN_NOWAIT);
+          return drained ? 0 : 6;
+        })) == 0);
+  Host host;
+  CHECK(host.loop.turn_until([&] { return parents > 0; }));
+  CHECK(virt_uv_remove_handle(watch) == 0);
+  CHECK(drain(host.loop));
+}
