@@ -3,9 +3,12 @@
 // What hosts do to a loop that is theirs: they walk its handles, close some that are not their own, call from a log
 // function, and from the wrong thread.
 #include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <atomic>
+#include <cstdio>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -14,6 +17,7 @@
 
 #include "host.hpp"
 #include "pipes.hpp"
+#include "self.hpp"
 
 namespace {
 
@@ -404,4 +408,93 @@ TEST_CASE("a drain that waits says so once") {
   CHECK(idle == 0);
   CHECK(virt_uv_remove_handle(watch) == 0);
   CHECK(host.loop.turn_until([&] { return idle == 1; }));
+}
+
+TEST_CASE("a detach and a drain with nothing attached are refused with a line each", "[.lines]") {
+  CHECK(virt_uv_detach(nullptr, nullptr) == UV_ENOTCONN);
+  CHECK(virt_uv_drain(count, nullptr) == UV_ENOTCONN);
+}
+
+TEST_CASE("with nothing attached, the lines of detach and drain say so") {
+  const Outcome outcome = run_self("a detach and a drain with nothing attached are refused with a line each", nullptr);
+  CHECK(outcome.status == 0);
+  for (const char *line : {"error: cannot detach: no loop is attached", "error: cannot drain: no loop is attached"})
+    CHECK(outcome.stderr_text.find(line) != std::string::npos);
+}
+
+TEST_CASE("threads cause errors while the host attaches and detaches", "[.lines]") {
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i)
+    threads.emplace_back([&] {
+      while (!stop) virt_uv_add_timeout(0, nullptr, nullptr, nullptr);
+    });
+  Lines lines;
+  Loop loop;
+  const virt_uv_options options = logging_to(lines);
+  bool ok = true;
+  for (int i = 0; i < 300 && ok; ++i) ok = virt_uv_attach(loop.get(), &options) == 0 && detach(loop);
+  stop = true;
+  for (std::thread &thread : threads) thread.join();
+  REQUIRE(ok);
+}
+
+TEST_CASE("with VIRT_UV_LOG=none, no line reaches stderr while a logger comes and goes") {
+  const Outcome outcome = run_self("threads cause errors while the host attaches and detaches", "none");
+  CHECK(outcome.status == 0);
+  CHECK(outcome.stderr_text.find("virt-uv:") == std::string::npos);
+}
+
+// --- Fds ---
+
+namespace {
+
+// What attach returns with so many fds free.
+int attach_with_free_fds(Loop &loop, int number) {
+  rlimit before;
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const Fd lowest_free(eventfd(0, EFD_CLOEXEC));
+  std::vector<int> filling;
+  const rlimit low{128, before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &low) == 0);
+  for (int fd; (fd = dup(lowest_free.get())) >= 0;) filling.push_back(fd);
+  for (int i = 0; i < number; ++i) {
+    close(filling.back());
+    filling.pop_back();
+  }
+  const int result = virt_uv_attach(loop.get(), nullptr);
+  for (const int fd : filling) close(fd);
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  return result;
+}
+
+// As virt-uv.h has it.
+constexpr int kFdsNeeded = 4;
+
+}  // namespace
+
+TEST_CASE("the first attach and each later one have just enough fds", "[.lines]") {
+  Loop loop;
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(attach_with_free_fds(loop, kFdsNeeded) == 0);
+    REQUIRE(detach(loop));
+  }
+}
+
+TEST_CASE("the first attach and each later one have one fd too few", "[.lines]") {
+  Loop loop;
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(attach_with_free_fds(loop, kFdsNeeded - 1) == UV_EMFILE);
+    REQUIRE(virt_uv_attach(loop.get(), nullptr) == 0);
+    REQUIRE(detach(loop));
+  }
+}
+
+TEST_CASE("attach works with as many free fds as the header says, and fails with UV_EMFILE below that") {
+  for (const char *each : {"the first attach and each later one have just enough fds",
+                           "the first attach and each later one have one fd too few"}) {
+    const Outcome outcome = run_self(each, nullptr);
+    INFO(outcome.stderr_text);
+    CHECK(outcome.status == 0);
+  }
 }
