@@ -32,7 +32,8 @@ if [[ $status != 0 ]]; then
   printf 'What they printed is in %s\n' $tree/meson-logs/coverage.txt
 fi
 
-gcovr -j 2 --root . --filter lib/ --exclude-throw-branches --exclude-unreachable-branches --json $tree/coverage.json $tree
+gcovr -j 2 --root . --filter lib/ --exclude-throw-branches --exclude-unreachable-branches \
+  --json $tree/coverage.json $tree
 printf '\nLines that no test ran:\n\n'
 gcovr --root . --add-tracefile $tree/coverage.json --txt
 printf '\nLines with a branch that no test took:\n\n'

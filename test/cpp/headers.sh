@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Each public header compiles alone, without a warning: the C++ ones under g++ and clang++ as C++17 and C++20, the C one also
-# under gcc and clang as C99. A compiler that is missing is a failure: what was not compiled was not tested.
+# Each public header compiles alone, without a warning: the C++ ones under g++ and clang++ as C++17 and C++20, the C one
+# also under gcc and clang as C99. A compiler that is missing is a failure: what was not compiled was not tested.
 #
 #     headers.sh INCLUDE_DIR SCRATCH_DIR [CFLAGS...]
 
@@ -19,7 +19,8 @@ compile() { # COMPILER STANDARD HEADER LANGUAGE CFLAGS...
   unit=$(mktemp "$scratch/header.XXXXXX")
   # Twice: a header must bear to be included again.
   printf '#include <virt-uv/%s>\n#include <virt-uv/%s>\n' "$header" "$header" > "$unit"
-  if "$compiler" "-std=$standard" -Wall -Wextra -Wpedantic -Werror -I"$include" "$@" -x "$language" -fsyntax-only "$unit"; then
+  if "$compiler" "-std=$standard" -Wall -Wextra -Wpedantic -Werror -I"$include" "$@" -x "$language" -fsyntax-only \
+    "$unit"; then
     compiled=$((compiled + 1))
   else
     echo "headers.sh: $compiler -std=$standard does not take <virt-uv/$header> alone" >&2

@@ -50,8 +50,13 @@ test('whatever needs an attached thread says ENOTCONN where there is none', asyn
 });
 
 test('a bad argument is EINVAL and its message names what was expected', () => {
-  for (const bad of [null, 7, 'x', { slow: 1 }, { slowCallbackMs: -1 }, { slowCallbackMs: 1.5 }, { slowCallbackMs: '5' }, { slowCallbackMs: 2 ** 32 }])
-    assert.throws(() => virtUv.attach(bad), { name: 'TypeError', code: 'EINVAL', message: /^virt-uv: attach: .*(object|slowCallbackMs)/ });
+  const badTimes = [-1, 1.5, '5', 2 ** 32].map((slowCallbackMs) => ({ slowCallbackMs }));
+  for (const bad of [null, 7, 'x', { slow: 1 }, ...badTimes])
+    assert.throws(() => virtUv.attach(bad), {
+      name: 'TypeError',
+      code: 'EINVAL',
+      message: /^virt-uv: attach: .*(object|slowCallbackMs)/,
+    });
   for (const bad of [undefined, 'x', {}]) assert.throws(() => virtUv.onLog(bad), { name: 'TypeError', code: 'EINVAL' });
 });
 
@@ -108,26 +113,30 @@ test('watches and stats tell what a connection has registered, and that nothing 
   assert.ok(after.adds > before.adds);
   assert.strictEqual(after.adds - before.adds, after.frees - before.frees);
   assert.deepStrictEqual(Object.keys(after), [
-    'watches', 'timeouts', 'freesPending', 'adds', 'frees', 'callbacks', 'dropped', 'inspections', 'wakeups', 'failures',
-    'slowCallbacks', 'exceptions',
+    'watches', 'timeouts', 'freesPending', 'adds', 'frees', 'callbacks', 'dropped', 'inspections', 'wakeups',
+    'failures', 'slowCallbacks', 'exceptions',
   ]);
 });
 
-test('a drain that a detach overtakes is ECANCELED, and a connection left open goes on after the next attach', bounded, async () => {
-  virtUv.attach();
-  const connection = await Connection.open('test:///default');
-  const drained = assert.rejects(virtUv.drain(), { code: 'ECANCELED' });
-  await virtUv.detach();
-  await drained;
-  await connection.suspend('test');
-  const suspended = once(connection, 'lifecycle');
-  virtUv.attach();
-  assert.strictEqual((await suspended)[0].event, 'suspended');
-  await connection.resume('test');
-  await connection.close();
-  await virtUv.drain();
-  await virtUv.detach();
-});
+test(
+  'a drain that a detach overtakes is ECANCELED, and a connection left open goes on after the next attach',
+  bounded,
+  async () => {
+    virtUv.attach();
+    const connection = await Connection.open('test:///default');
+    const drained = assert.rejects(virtUv.drain(), { code: 'ECANCELED' });
+    await virtUv.detach();
+    await drained;
+    await connection.suspend('test');
+    const suspended = once(connection, 'lifecycle');
+    virtUv.attach();
+    assert.strictEqual((await suspended)[0].event, 'suspended');
+    await connection.resume('test');
+    await connection.close();
+    await virtUv.drain();
+    await virtUv.detach();
+  },
+);
 
 test('log lines reach the listener, from whichever thread, and null ends that', bounded, async () => {
   const lines = [];
@@ -152,7 +161,8 @@ test('lines of other threads are heard too', bounded, async () => {
     async () => {
       const heard = new Promise((resolve) => virtUv.onLog((level) => level === 'debug' && resolve()));
       virtUv.attach();
-      const connection = await Connection.open('test:///default'); // in a thread of the pool, where its timeout is added
+      // in a thread of the pool, where its timeout is added
+      const connection = await Connection.open('test:///default');
       await heard;
       await connection.close();
       await virtUv.drain();
@@ -184,8 +194,8 @@ test("a promise that libvirt's callback resolves goes on before the loop sleeps"
   const result = await runProgram(async () => {
     virtUv.attach();
     const cat = require('child_process').spawn('cat', { stdio: ['pipe', 'pipe', 'inherit'] });
-    // A timeout's callback comes before the loop sleeps, and what cat answers ends that sleep. Node runs what promises have
-    // waiting after its own callbacks only: here, after the one that looks.
+    // A timeout's callback comes before the loop sleeps, and what cat answers ends that sleep. Node runs what promises
+    // have waiting after its own callbacks only: here, after the one that looks.
     let wentOn = false;
     const timeout = sync.addTimeout(1, () => {
       sync.updateTimeout(timeout, -1);

@@ -43,7 +43,8 @@ after(async () => {
   if (profile) fs.rmSync(profile, { recursive: true, force: true });
 }, bounded);
 
-const rowOf = (uri, state) => `section[data-uri="${uri}"] tr[data-domain="test"]${state ? `[data-state="${state}"]` : ''}`;
+const rowOf = (uri, state) =>
+  `section[data-uri="${uri}"] tr[data-domain="test"]${state ? `[data-state="${state}"]` : ''}`;
 const shown = (uri, state) => page.waitForSelector(rowOf(uri, state), { timeout: 30000 });
 async function click(uri, action) {
   const button = await page.waitForSelector(`${rowOf(uri)} button.${action}:not([disabled])`, { timeout: 30000 });
@@ -84,29 +85,41 @@ test('what somebody else does is shown too', bounded, async () => {
   const other = await Connection.open(libvirtd.uri);
   await other.suspend('test');
   await shown(libvirtd.uri, 'paused');
-  if (process.env.VIRT_UV_SCREENSHOT) await page.screenshot({ path: process.env.VIRT_UV_SCREENSHOT, clip: { x: 0, y: 0, width: 800, height: 300 } });
+  const screenshot = process.env.VIRT_UV_SCREENSHOT;
+  if (screenshot) await page.screenshot({ path: screenshot, clip: { x: 0, y: 0, width: 800, height: 300 } });
   await other.resume('test');
   await shown(libvirtd.uri, 'running');
   await other.close();
 });
 
 test('only what a state allows can be clicked', bounded, async () => {
-  const enabled = await page.$$eval(`${rowOf(LOCAL)} button`, (buttons) => buttons.filter((b) => !b.disabled).map((b) => b.textContent));
+  const enabled = await page.$$eval(`${rowOf(LOCAL)} button`, (buttons) =>
+    buttons.filter((b) => !b.disabled).map((b) => b.textContent),
+  );
   assert.deepStrictEqual(enabled, ['suspend']);
 });
 
 test('what libvirt refuses is told', bounded, async () => {
-  const ask = (query) => page.evaluate(async (q) => { const r = await fetch(`/act?${q}`, { method: 'POST' }); return [r.status, await r.text()]; }, query);
+  const ask = (query) =>
+    page.evaluate(async (q) => {
+      const r = await fetch(`/act?${q}`, { method: 'POST' });
+      return [r.status, await r.text()];
+    }, query);
   const [status, text] = await ask(new URLSearchParams({ uri: LOCAL, action: 'start', name: 'test' }).toString());
   assert.strictEqual(status, 409);
   assert.match(text, /already running/);
   assert.strictEqual((await ask('uri=nowhere&action=start&name=test'))[0], 400);
-  assert.strictEqual((await ask(new URLSearchParams({ uri: LOCAL, action: 'close', name: 'test' }).toString()))[0], 400);
+  const close = new URLSearchParams({ uri: LOCAL, action: 'close', name: 'test' }).toString();
+  assert.strictEqual((await ask(close))[0], 400);
 });
 
 test('a connection that dies is shown, and the other one goes on', bounded, async () => {
   await libvirtd.kill();
-  await page.waitForFunction((uri) => document.querySelector(`section[data-uri="${uri}"]`).querySelectorAll('tr').length === 0, { timeout: 30000 }, libvirtd.uri);
+  await page.waitForFunction(
+    (uri) => document.querySelector(`section[data-uri="${uri}"]`).querySelectorAll('tr').length === 0,
+    { timeout: 30000 },
+    libvirtd.uri,
+  );
   await click(LOCAL, 'suspend');
   await shown(LOCAL, 'paused');
   await click(LOCAL, 'resume');

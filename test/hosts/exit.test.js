@@ -127,13 +127,17 @@ for (const [moment, main] of Object.entries(moments)) {
   });
 }
 
-test('a process that ends by itself with the connection unref()ed, a drain waiting and a listener is clean', bounded, async () => {
-  const result = await runProgram(() => {
-    virtUv.onLog(() => {});
-    virtUv.attach();
-    sync.countEventsOf(sync.open('test:///default'));
-    virtUv.drain();
-    virtUv.unref();
-  });
-  assert.deepStrictEqual(result, ended(''));
-});
+test(
+  'a process that ends by itself with the connection unref()ed, a drain waiting and a listener is clean',
+  bounded,
+  async () => {
+    const result = await runProgram(() => {
+      virtUv.onLog(() => {});
+      virtUv.attach();
+      sync.countEventsOf(sync.open('test:///default'));
+      virtUv.drain();
+      virtUv.unref();
+    });
+    assert.deepStrictEqual(result, ended(''));
+  },
+);

@@ -14,7 +14,8 @@ expect() {
   exit 1
 }
 
-expect "$(timeout 60 luajit "$example" test:///default 4 2>&1)" $'test suspended\ntest resumed\ntest suspended\ntest resumed'
+expect "$(timeout 60 luajit "$example" test:///default 4 2>&1)" \
+  $'test suspended\ntest resumed\ntest suspended\ntest resumed'
 
 status=0
 output=$(timeout 60 luajit "$example" no-such-driver:/// 2>&1) || status=$?

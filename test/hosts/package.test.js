@@ -38,8 +38,10 @@ test('require() and import, by name and as a whole, give the same members', () =
     const list = `${members.join()}\n`;
     assert.strictEqual(node(folder, 'a.cjs', `const virtUv = require('virt-uv'); ${print}`), list);
     assert.strictEqual(node(folder, 'b.mjs', `import virtUv from 'virt-uv'; ${print}`), list);
-    assert.strictEqual(node(folder, 'c.mjs', `import { ${members} } from 'virt-uv'; const virtUv = { ${members} }; ${print}`), list);
-    assert.strictEqual(node(folder, 'd.mjs', `import virtUv, { attach } from 'virt-uv'; console.log(attach === virtUv.attach);`), 'true\n');
+    const byName = `import { ${members} } from 'virt-uv'; const virtUv = { ${members} }; ${print}`;
+    assert.strictEqual(node(folder, 'c.mjs', byName), list);
+    const both = `import virtUv, { attach } from 'virt-uv'; console.log(attach === virtUv.attach);`;
+    assert.strictEqual(node(folder, 'd.mjs', both), 'true\n');
   });
 });
 
@@ -47,7 +49,10 @@ test('the declarations pass tsc --strict, for CommonJS and for ES modules', () =
   inFolder((folder) => {
     for (const file of ['types.cts', 'types.mts']) fs.copyFileSync(path.join(__dirname, file), path.join(folder, file));
     const tsc = path.join(build, 'node_modules', '.bin', 'tsc');
-    const options = ['--strict', '--noUncheckedIndexedAccess', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
+    const options = [
+      '--strict', '--noUncheckedIndexedAccess', '--noEmit', '--module', 'nodenext', '--target', 'es2022',
+      '--types', 'node',
+    ];
     run(tsc, [...options, 'types.cts', 'types.mts'], { cwd: folder });
   });
 });
@@ -82,7 +87,8 @@ test('it uses Node-API alone: no symbol of C++ V8 or of Node inside', () => {
 });
 
 function copyTree(folder) {
-  for (const part of ['include', 'lib', 'COPYING']) fs.cpSync(path.join(tree, part), path.join(folder, part), { recursive: true });
+  for (const part of ['include', 'lib', 'COPYING'])
+    fs.cpSync(path.join(tree, part), path.join(folder, part), { recursive: true });
   return path.join(folder, 'lib', 'node');
 }
 
@@ -97,7 +103,10 @@ test('npm pack gives a package that has all it is built from', () => {
       assert.deepStrictEqual(fs.readdirSync(path.join(unpacked, 'core', part)).sort(), core(part).sort());
     assert.ok(fs.existsSync(path.join(unpacked, 'core', 'COPYING')));
     assert.ok(!fs.existsSync(path.join(package_, 'core')), 'the copy is removed from the source tree');
-    const from = (folder_) => run(process.execPath, ['core.js', 'sources'], { cwd: folder_ }).split('\n').map((file) => path.basename(file));
+    const from = (folder_) =>
+      run(process.execPath, ['core.js', 'sources'], { cwd: folder_ })
+        .split('\n')
+        .map((file) => path.basename(file));
     assert.deepStrictEqual(from(unpacked), from(package_));
     assert.match(run(process.execPath, ['core.js', 'includes'], { cwd: unpacked }), /^core\/include$/m);
   });
@@ -111,10 +120,14 @@ test('npm installs it from the source tree, and it works', { timeout: 600000 }, 
     fs.writeFileSync(path.join(app, 'package.json'), '{ "name": "app", "version": "1.0.0" }');
     // The headers beside this Node; without them node-gyp would download them.
     const nodedir = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
-    const env = { ...process.env, NODE_PATH: '', JOBS: String(Math.min(2, os.cpus().length)), npm_config_nodedir: nodedir };
+    const jobs = String(Math.min(2, os.cpus().length));
+    const env = { ...process.env, NODE_PATH: '', JOBS: jobs, npm_config_nodedir: nodedir };
     run('npm', ['install', '--install-links=false', '--no-audit', '--no-fund', package_], { cwd: app, env });
     const main = path.join(app, 'main.js');
-    fs.writeFileSync(main, `const { attach, detach, version } = require('virt-uv'); attach(); detach().then(() => console.log(version));`);
+    fs.writeFileSync(
+      main,
+      `const { attach, detach, version } = require('virt-uv'); attach(); detach().then(() => console.log(version));`,
+    );
     assert.strictEqual(run(process.execPath, [main], { env }), `${require('virt-uv').version}\n`);
     assert.ok(fs.existsSync(path.join(package_, 'build', 'Release', 'virt_uv.node')));
   });

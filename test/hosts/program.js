@@ -13,7 +13,8 @@ const asSource = (main, args) => `
   require(${JSON.stringify(path.join(__dirname, 'program_globals.js'))});
   (${main})(...${JSON.stringify(args)});`;
 
-// { code, signal, stdout, stderr } of a process that ran `main(...args)`. At the limit it is killed and the promise rejected.
+// { code, signal, stdout, stderr } of a process that ran `main(...args)`. At the limit it is killed and the promise
+// rejected.
 function runProgram(main, { args = [], env = {} } = {}) {
   const child = spawn(process.execPath, ['-e', asSource(main, args)], {
     stdio: ['ignore', 'pipe', 'pipe'],

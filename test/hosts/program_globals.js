@@ -31,7 +31,10 @@ const sync = {
   free: library.func('int virDomainFree(void *domain)'),
   suspend: library.func('int virDomainSuspend(void *domain)'),
   resume: library.func('int virDomainResume(void *domain)'),
-  listen: library.func('int virConnectDomainEventRegisterAny(void *conn, void *domain, int event_id, void *cb, void *opaque, void *freecb)'),
+  listen: library.func(
+    'int virConnectDomainEventRegisterAny(void *conn, void *domain, int event_id, void *cb, void *opaque, ' +
+      'void *freecb)',
+  ),
   ignore: library.func('int virConnectDomainEventDeregisterAny(void *conn, int callback_id)'),
   countEventsOf: (conn) => sync.listen(conn, null, 0, countEvent, null, null),
   addTimeout: (ms, callback) => addTimeout(ms, koffi.register(callback, 'timeout_callback *'), null, null),

@@ -4,8 +4,8 @@
 # Runs a program of this suite with what it needs from npm and Debian, which the first to come fetches into BUILD:
 #
 #     run.sh BUILD ADDON_DIR node TEST...      Node's test runner, with the machine's Node
-#     run.sh BUILD ADDON_DIR debian TEST...    the same with Debian's own Node: the machine's if it is, or one unpacked in
-#                                              BUILD/debian
+#     run.sh BUILD ADDON_DIR debian TEST...    the same with Debian's own Node: the machine's if it is, or one unpacked
+#                                              in BUILD/debian
 #
 # npm's packages lie in BUILD/node_modules, and the package under test among them as a link to ADDON_DIR.
 set -euo pipefail

@@ -30,7 +30,8 @@ class ConnectionsOnSeveralThreads(unittest.TestCase):
 
     def test_come_and_go_and_are_closed_by_their_own_by_other_threads_and_inside_callbacks(self):
         with Libvirtd() as libvirtd, self.drive(libvirtd, "calls", CONNECTIONS) as program:
-            self.ended(program, f"{CONNECTIONS} connections, {CONNECTIONS // 3} closed inside", limit=LIMIT * 4 * STRESS)
+            self.ended(program, f"{CONNECTIONS} connections, {CONNECTIONS // 3} closed inside",
+                       limit=LIMIT * 4 * STRESS)
 
     def test_end_when_the_daemon_is_killed_in_the_middle_of_calls(self):
         with Libvirtd() as libvirtd, self.drive(libvirtd, "killed", KILLED) as program:

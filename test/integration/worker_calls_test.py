@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""worker_calls.cpp on a real libvirtd. In a tree built with ThreadSanitizer: no report but those that tsan.supp names."""
+"""worker_calls.cpp on a real libvirtd. In a tree built with ThreadSanitizer: no report but those that tsan.supp
+names."""
 
 import os
 import unittest

@@ -16,7 +16,8 @@ in_code=$(labels "$lib/core" "$lib/loop" "$lib/api")
 in_model=$(grep -oE '^[A-Z_]+:|/\* [A-Z]+_[A-Z]+ \*/' "$model" | grep -oE '[A-Z_]+' | grep -vxE "$joints" | sort -u)
 printf '%s steps in the model, %s in the code\n' "$(wc -l <<<"$in_model")" "$(wc -l <<<"$in_code")"
 diff <(printf '%s\n' "$in_model") <(printf '%s\n' "$in_code") || {
-  echo "'<' is a step of the model that no comment in lib/ names; '>' is a name in lib/ that the model does not have" >&2
+  echo >&2 \
+    "'<' is a step of the model that no comment in lib/ names; '>' is a name in lib/ that the model does not have"
   exit 1
 }
 diff <(grep -E '_SWAP$|^ADD_PUBLISH$' <<<"$in_code") <(labels "$lib/core/watch_state.hpp") || {

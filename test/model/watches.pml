@@ -108,7 +108,8 @@ bit fd_masked;
 /* Live and carried by libuv, or free. */
 #define IS_SETTLED(slot) \
   (IS_LIVE(word[slot]) -> \
-    (word[slot] & (DIRTY | DEFERRED)) == 0 && polled[slot] == ARMED(word[slot]) && !(muted[slot] && WANTED(word[slot])) : \
+    (word[slot] & (DIRTY | DEFERRED)) == 0 && polled[slot] == ARMED(word[slot]) && \
+      !(muted[slot] && WANTED(word[slot])) : \
     (word[slot] & DIRTY) == 0)
 
 #define HAS_WORK (dirty != NONE || to_free != NONE || !IS_SETTLED(1) || !IS_SETTLED(2))

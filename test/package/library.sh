@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What the shared library shows to the linker: its name, what it needs, that it stays, and the symbols that were reviewed.
+# What the shared library shows to the linker: its name, what it needs, that it stays, and the symbols that were
+# reviewed.
 #
 #     library.sh LIBRARY SYMBOL_LIST
 
@@ -20,10 +21,12 @@ dynamic=$(readelf --wide --dynamic "$library") || exit 1
 grep -q 'FLAGS_1.*NODELETE' <<< "$dynamic" || complain "dlclose could unload it: link it with -z nodelete"
 grep -Eq 'RPATH|RUNPATH' <<< "$dynamic" && complain "it carries a search path of its own"
 
-# Inside Node, and wherever libuv.so.1 isn't the host's, a libuv of our own would drive the host's loop with the wrong code.
+# Inside Node, and wherever libuv.so.1 isn't the host's, a libuv of our own would drive the host's loop with the wrong
+# code.
 inside=$(nm --defined-only "$library" | awk '$3 ~ /^uv_/ { print $3 }' | head -3)
 [ -z "$inside" ] || complain "libuv's code is inside: $inside"
-nm --dynamic --undefined-only "$library" | grep -q 'uv_poll_start' || complain "it doesn't take uv_poll_start from the process"
+nm --dynamic --undefined-only "$library" | grep -q 'uv_poll_start' ||
+  complain "it doesn't take uv_poll_start from the process"
 
 exported=$(nm --dynamic --defined-only --format=posix "$library" | awk '{ print $1 }' | LC_ALL=C sort)
 difference=$(diff <(grep -v '^#' "$list") - <<< "$exported") ||

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The package as its users get it: installed to a place of its own, found by pkg-config alone; each program of doc/examples is
-# built against it, without a warning, and run. What happens to domains is done from outside, by virsh, to a private
-# libvirtd with libvirt's test driver.
+# The package as its users get it: installed to a place of its own, found by pkg-config alone; each program of
+# doc/examples is built against it, without a warning, and run. What happens to domains is done from outside, by virsh,
+# to a private libvirtd with libvirt's test driver.
 #
 #     package.sh MESON SOURCE_DIR BUILD_DIR SCRATCH_DIR VERSION
 
@@ -36,7 +36,8 @@ check_pkg_config() {
   found=$(pkg-config --modversion virt-uv) || fail "pkg-config doesn't find virt-uv"
   [ "$found" = "$version" ] || fail "pkg-config says version $found and the project $version"
   for needed in libuv libvirt; do
-    pkg-config --print-requires virt-uv | grep -q "^$needed" || fail "virt-uv.pc doesn't require $needed, whose headers ours include"
+    pkg-config --print-requires virt-uv | grep -q "^$needed" ||
+      fail "virt-uv.pc doesn't require $needed, whose headers ours include"
   done
 }
 
@@ -46,8 +47,10 @@ build_example() { # FILE
   local compile="c++ -std=c++17"
   [ "${name##*.}" = c ] && compile="cc -std=gnu99"
   # shellcheck disable=SC2086 # flags are words
-  $compile -Wall -Wextra -Wpedantic -Werror "$1" -o "$scratch/$name.run" $flags || fail "$name doesn't build against the package"
-  ldd "$scratch/$name.run" | grep -q "$root.*/libvirt-uv\.so\.0 " || fail "$name doesn't run with the library that was installed"
+  $compile -Wall -Wextra -Wpedantic -Werror "$1" -o "$scratch/$name.run" $flags ||
+    fail "$name doesn't build against the package"
+  ldd "$scratch/$name.run" | grep -q "$root.*/libvirt-uv\.so\.0 " ||
+    fail "$name doesn't run with the library that was installed"
 }
 
 # --- libvirtd ------------------------------------------------------------------------------------------------------

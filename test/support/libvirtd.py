@@ -34,7 +34,8 @@ listen_tcp = 0
 
 
 def take_lock():
-    """Waits for every other libvirtd of the tests and of the benchmark to end. The lock is held until the file is closed."""
+    """Waits for every other libvirtd of the tests and of the benchmark to end. The lock is held until the file is
+    closed."""
     lock = open(LOCK, "w")
     # flock(1) locks the open file that it inherits, and has a limit, which flock(2) has not.
     locked = subprocess.run(["flock", "--timeout", str(5 * LIMIT), str(lock.fileno())], pass_fds=[lock.fileno()])
@@ -143,8 +144,8 @@ class Libvirtd:
         return f"<domain type='test'><name>{name}</name><memory>1024</memory><os><type>hvm</type></os></domain>"
 
     def reach(self, *programs, limit=LIMIT):
-        """Makes events until each program has printed one: from then on it misses none. Returns the last domain's name, whose
-        definition each program has printed."""
+        """Makes events until each program has printed one: from then on it misses none. Returns the last domain's name,
+        whose definition each program has printed."""
         for number in range(10_000):
             name = f"mark-{os.getpid()}-{number}"
             self.define(name)

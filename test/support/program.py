@@ -91,7 +91,8 @@ class Program:
         self.process.send_signal(number)
 
     def end(self, number=None):
-        """Sends the signal, if one is given, waits for the end, and returns the exit status (-N: killed by signal N)."""
+        """Sends the signal, if one is given, waits for the end, and returns the exit status (-N: killed by signal
+        N)."""
         if number is not None:
             self.signal(number)
         deadline = time.monotonic() + LIMIT
