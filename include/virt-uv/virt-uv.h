@@ -116,8 +116,8 @@ typedef struct virt_uv_options {
  *   UV_ENOTSUP  the libuv in this process is not one that this library can drive (the log says which and why);
  *   UV_EIO      libvirt could not be initialised;
  *   UV_EPERM    in a forked child, or on another thread than the loop's;
- *   UV_ENOMEM, UV_EMFILE, UV_ENFILE, UV_ENOSPC  no memory, no fds, or no room in epoll: it needs three fds, and
- *               sixteen for the moment in which it tries out libuv. */
+ *   UV_ENOMEM, UV_EMFILE, UV_ENFILE, UV_ENOSPC  no memory, no fds, or no room in epoll: it keeps three fds, and
+ *               needs up to ten for the moment in which it tries out libuv. */
 VIRT_UV_EXPORT int virt_uv_attach(uv_loop_t *loop, const virt_uv_options *options);
 
 /* Gives the loop back: closes every handle that the library has on it. `done(opaque)` (may be NULL) runs in the loop

@@ -48,8 +48,9 @@ void close_handles(Loop &loop, uv_handle_type type) {
 enum class Place { kTimeout, kWatch, kAlwaysReady, kZeroTimeout, kFree, kIdle };
 constexpr Place kPlaces[] = {Place::kTimeout,     Place::kWatch, Place::kAlwaysReady,
                              Place::kZeroTimeout, Place::kFree,  Place::kIdle};
-constexpr const char *kPlaceNames[] = {"a timeout's callback", "a watch's callback", "an always-ready fd's callback",
-                                       "a 0 timeout's callback", "an ff",            "a drain's callback"};
+constexpr const char *kPlaceNames[] = {
+    "a timeout's callback", "a watch's callback", "an always-ready fd's callback", "a 0 timeout's callback", "an ff",
+    "a drain's callback"};
 
 struct Act {
   std::function<void()> run;
@@ -72,8 +73,7 @@ class Leading {
     if (place == Place::kTimeout) timers_.push_back(virt_uv_add_timeout(1, Act::timeout, &act, nullptr));
     if (place == Place::kZeroTimeout) timers_.push_back(virt_uv_add_timeout(0, Act::timeout, &act, nullptr));
     if (place == Place::kWatch) watches_.push_back(virt_uv_add_handle(signal_.get(), 1, Act::event, &act, nullptr));
-    if (place == Place::kAlwaysReady)
-      watches_.push_back(virt_uv_add_handle(null_.get(), 1, Act::event, &act, nullptr));
+    if (place == Place::kAlwaysReady) watches_.push_back(virt_uv_add_handle(null_.get(), 1, Act::event, &act, nullptr));
     if (place == Place::kFree) virt_uv_remove_timeout(virt_uv_add_timeout(-1, no_timeout, &act, Act::call));
     if (place == Place::kIdle) REQUIRE(virt_uv_drain(Act::call, &act) == 0);
   }
@@ -92,8 +92,8 @@ constexpr char kGivenUp[] = "the host has closed";
 
 // In `place`: a watch is updated, the handles of that type are closed. The drain's place needs nothing registered.
 void close_in_a_callback(Place place, uv_handle_type type) {
-  INFO("in " << kPlaceNames[static_cast<int>(place)] << ", handles closed: "
-             << (type == UV_UNKNOWN_HANDLE ? "all" : uv_handle_type_name(type)));
+  INFO("in " << kPlaceNames[static_cast<int>(place)]
+             << ", handles closed: " << (type == UV_UNKNOWN_HANDLE ? "all" : uv_handle_type_name(type)));
   Host host;
   REQUIRE(drain(host.loop));
   Signal signal;
@@ -176,7 +176,7 @@ TEST_CASE("no handle of the library ever has data, so a host that closes those w
   host.loop.turn(1);
   CHECK(number_with_data() == 0);
   REQUIRE(virt_uv_detach(nullptr, nullptr) == 0);
-  CHECK(number_with_data() == 0);  // those that are closing as well
+  CHECK(number_with_data() == 0);                                                  // those that are closing as well
   CHECK(host.loop.turn_until([&] { return handles_of(host.loop).size() <= 1; }));  // the wait's own timer is left
 }
 
@@ -186,7 +186,8 @@ TEST_CASE("a host may close every handle inside any callback, after an update, a
 
 TEST_CASE("a host that closes handles of one type only is noticed as well") {
   for (const Place place : kPlaces)
-    for (const uv_handle_type type : {UV_POLL, UV_TIMER, UV_PREPARE, UV_CHECK, UV_IDLE}) close_in_a_callback(place, type);
+    for (const uv_handle_type type : {UV_POLL, UV_TIMER, UV_PREPARE, UV_CHECK, UV_IDLE})
+      close_in_a_callback(place, type);
 }
 
 TEST_CASE("a host that closes handles of one type between two iterations is noticed in the next") {
@@ -266,8 +267,8 @@ TEST_CASE("the log function may detach, and done comes") {
       },
       [] { virt_uv_drain([](void *) { throw std::runtime_error("in a drain's callback"); }, nullptr); },
       [] {
-        virt_uv_remove_timeout(virt_uv_add_timeout(
-            -1, no_timeout, nullptr, [](void *) { throw std::runtime_error("in an ff"); }));
+        virt_uv_remove_timeout(
+            virt_uv_add_timeout(-1, no_timeout, nullptr, [](void *) { throw std::runtime_error("in an ff"); }));
       }};
   for (const auto &cause : causes) {
     Loop loop;
@@ -468,31 +469,33 @@ int attach_with_free_fds(Loop &loop, int number) {
   return result;
 }
 
-// As virt-uv.h has it.
-constexpr int kFdsNeeded = 4;
+// As virt-uv.h has it: while it tries out libuv, which with io_uring takes more, and for as long as it is attached.
+constexpr int kFdsForTheMoment = 10;
+constexpr int kFdsKept = 3;
 
 }  // namespace
 
 TEST_CASE("the first attach and each later one have just enough fds", "[.lines]") {
   Loop loop;
   for (int i = 0; i < 2; ++i) {
-    REQUIRE(attach_with_free_fds(loop, kFdsNeeded) == 0);
+    REQUIRE(attach_with_free_fds(loop, kFdsForTheMoment) == 0);
     REQUIRE(detach(loop));
   }
 }
 
-TEST_CASE("the first attach and each later one have one fd too few", "[.lines]") {
+TEST_CASE("the first attach and each later one have one fd too few to keep", "[.lines]") {
   Loop loop;
   for (int i = 0; i < 2; ++i) {
-    REQUIRE(attach_with_free_fds(loop, kFdsNeeded - 1) == UV_EMFILE);
+    REQUIRE(attach_with_free_fds(loop, kFdsKept - 1) == UV_EMFILE);
     REQUIRE(virt_uv_attach(loop.get(), nullptr) == 0);
     REQUIRE(detach(loop));
   }
 }
 
-TEST_CASE("attach works with as many free fds as the header says, and fails with UV_EMFILE below that") {
+TEST_CASE(
+    "attach works with as many free fds as the header says, and fails with UV_EMFILE where it cannot keep its own") {
   for (const char *each : {"the first attach and each later one have just enough fds",
-                           "the first attach and each later one have one fd too few"}) {
+                           "the first attach and each later one have one fd too few to keep"}) {
     const Outcome outcome = run_self(each, nullptr);
     INFO(outcome.stderr_text);
     CHECK(outcome.status == 0);

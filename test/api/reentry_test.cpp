@@ -187,12 +187,12 @@ TEST_CASE("after a callback that has left by longjmp, the next timeouts and watc
     signal.raise();
     int jumps = 0, ticks = 0;
     const int id =
-        kind == 1 ? virt_uv_add_handle(
-                        signal.get(), 1, [](int, int, int, void *opaque) { jump_out(static_cast<int *>(opaque)); },
-                        &jumps, nullptr)
-                  : virt_uv_add_timeout(
-                        kind == 0 ? 1 : 0, [](int, void *opaque) { jump_out(static_cast<int *>(opaque)); }, &jumps,
-                        nullptr);
+        kind == 1
+            ? virt_uv_add_handle(
+                  signal.get(), 1, [](int, int, int, void *opaque) { jump_out(static_cast<int *>(opaque)); }, &jumps,
+                  nullptr)
+            : virt_uv_add_timeout(
+                  kind == 0 ? 1 : 0, [](int, void *opaque) { jump_out(static_cast<int *>(opaque)); }, &jumps, nullptr);
     const int timer = virt_uv_add_timeout(2, count_timeout, &ticks, nullptr);
     while (jumps < 3) run_and_be_jumped_out_of(host.loop.get());
     CHECK((kind == 1 ? virt_uv_remove_handle(id) : virt_uv_remove_timeout(id)) == 0);
