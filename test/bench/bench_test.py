@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """virt-uv-bench is right: every workload does its work on every loop, and the table is what the runs gave.
 
-No time is asserted. VIRT_UV_BENCH names the program.
+No time is asserted. VIRT_UV_BENCH names the program, PYTHONPATH has the folder of its Python modules.
 """
 
 import json
@@ -13,10 +13,16 @@ import statistics
 import subprocess
 import unittest
 
+import report
+from measurement import LARGEST_SPREAD, Measurement
+from workloads import WORKLOADS
+
 PROGRAM = os.environ["VIRT_UV_BENCH"]
 LIMIT_SECONDS = 240
-NEEDS_LIBVIRTD = {"remote", "latency", "crowd", "fleet", "quiet"}
-MAY_BE_ZERO = {"wake-ups"}
+NEEDS_LIBVIRTD = {"remote", "connect", "latency", "crowd", "fleet", "quiet"}
+# A process's resident memory need not grow by the few watches of a smoke run: malloc has the pages already, or gets them by
+# the 2 MiB.
+MAY_BE_ZERO = {"wake-ups", "resident"}
 
 
 def bench(*args, **kwargs):
@@ -27,7 +33,7 @@ def figures_of(*args):
     """By (workload, size, figure): what the JSON says of it."""
     run = bench("--json", "-", *args)
     if run.returncode != 0:
-        raise AssertionError(f"virt-uv-bench {args} failed:\n{run.stdout}{run.stderr}")
+        raise AssertionError(f"virt-uv-bench {args} failed:\n{run.stderr}")
     return {(each["workload"], each["size"], figure["name"]): figure
             for each in json.loads(run.stdout)["measurements"] for figure in each["figures"]}
 
@@ -67,12 +73,15 @@ class WithoutLibvirtd(Smoke, unittest.TestCase):
             self.assertEqual(len(runs), 3)
             self.assertAlmostEqual(of_loop["median"], statistics.median(runs))
             self.assertAlmostEqual(of_loop["spread"], (max(runs) - min(runs)) / 2 / statistics.median(runs))
-            self.assertAlmostEqual(of_loop["to_default"], of_loop["median"] / loops["default"]["median"])
-            self.assertAlmostEqual(of_loop["to_uv"], of_loop["median"] / loops["uv"]["median"])
+            for key, other in (("to_default", loops["default"]), ("to_uv", loops["uv"])):
+                if of_loop["result"] and other["result"]:
+                    self.assertAlmostEqual(of_loop[key], of_loop["median"] / other["median"])
+                else:
+                    self.assertIsNone(of_loop[key])
         self.assertEqual([target["wanted"] for target in figure["targets"]], [">= 8 of default", ">= 0.9 of uv"])
         for target, reached, least in zip(figure["targets"], ("to_default", "to_uv"), (8, 0.9)):
-            self.assertAlmostEqual(target["reached"], loops["virt-uv"][reached])
-            self.assertEqual(target["met"], loops["virt-uv"][reached] >= least)
+            self.assertEqual(target["reached"], loops["virt-uv"][reached])
+            self.assertEqual(target["met"], None if target["reached"] is None else target["reached"] >= least)
 
     def test_the_table_goes_with_a_json_file(self):
         path = "bench_test.json"
@@ -95,10 +104,60 @@ class WithoutLibvirtd(Smoke, unittest.TestCase):
     def test_bad_input_gets_one_line_that_says_what_to_do(self):
         for args, said in ((["nonsense"], "no workload is called 'nonsense': --list names them"),
                            (["wake/7"], "'wake' has no size '7': --list shows the sizes"),
-                           ([], "name the workloads to run, or say --all; --list shows them")):
+                           ([], "name the workloads to run, or say --all; --list shows them"),
+                           (["--runs", "0", "idle"], "--runs 0: give a number from 1 to 1000"),
+                           (["--seconds", "nan", "idle"], "--seconds nan: give a time above 0, of an hour at most"),
+                           (["--json", "/nowhere/f.json", "--smoke", "idle/1"],
+                            "[Errno 2] No such file or directory: '/nowhere/f.json'")):
             run = bench(*args)
             self.assertEqual((run.returncode, run.stdout), (1, ""))
             self.assertEqual(run.stderr, f"virt-uv-bench: {said}\n")
+
+
+class Statistics(unittest.TestCase):
+    """On values that are made up: what runs of this machine would give cannot be chosen."""
+
+    def measured(self, **runs):
+        """Of idle/1, whose targets are 1.5 of the default loop's callbacks and 0.9 of libuv's."""
+        ret = Measurement(WORKLOADS["idle"], 1)
+        for loop, values in runs.items():
+            for value in values:
+                ret.add(loop.replace("_", "-"), {"callbacks": value})
+        return ret
+
+    def figure(self, measurement):
+        return report.document({}, {}, [measurement])["measurements"][0]["figures"][0]
+
+    def test_a_spread_above_the_limit_is_no_result_nor_what_is_computed_from_it(self):
+        close, apart = (9, 10, 15), (9, 10, 15.1)
+        self.assertEqual(LARGEST_SPREAD, 0.3)
+        for default, expected in ((close, True), (apart, False)):
+            measurement = self.measured(default=default, virt_uv=(20, 20, 20), uv=(20, 20, 20))
+            figure = self.figure(measurement)
+            self.assertEqual(figure["loops"]["default"]["result"], expected)
+            self.assertEqual(figure["loops"]["default"]["runs"], list(default))
+            self.assertEqual(figure["loops"]["virt-uv"]["to_default"], 2 if expected else None)
+            self.assertEqual(figure["loops"]["virt-uv"]["to_uv"], 1)
+            self.assertEqual(figure["targets"][0],
+                             {"wanted": ">= 1.5 of default", "reached": 2, "met": True} if expected else
+                             {"wanted": ">= 1.5 of default", "reached": None, "met": None})
+            self.assertEqual(figure["targets"][1], {"wanted": ">= 0.9 of uv", "reached": 1, "met": True})
+            text = report.measurement_text(measurement)
+            self.assertEqual("no result, target >= 1.5 of default" in text, not expected)
+            self.assertEqual(bool(re.search(r"(?m)^  default +no result ", text)), not expected)
+            self.assertEqual(report.targets_text([measurement]),
+                             "targets met: 2\n" if expected else
+                             "targets met: 1\nidle/1 callbacks: no result, target >= 1.5 of default\n")
+
+    def test_a_missed_target_is_named_with_what_was_reached(self):
+        measurement = self.measured(default=(20, 20), virt_uv=(20, 20), uv=(20, 20))
+        self.assertEqual(report.targets_text([measurement]),
+                         "targets met: 1\nidle/1 callbacks: 1, target >= 1.5 of default: MISSED\n")
+
+    def test_a_loop_that_gave_nothing_has_no_row_and_no_verdict(self):
+        figure = self.figure(self.measured(default=(20, 20)))
+        self.assertEqual(list(figure["loops"]), ["default"])
+        self.assertEqual(figure["targets"], [])
 
 
 class WithLibvirtd(Smoke, unittest.TestCase):

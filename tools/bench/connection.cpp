@@ -28,10 +28,12 @@ void Connection::keep_alive() {
   check(virConnectSetKeepAlive(conn_, kKeepAliveSeconds, kKeepAliveCount) == 0, "virConnectSetKeepAlive");
 }
 
-void Connection::on_lifecycle(virConnectDomainEventCallback cb, void *opaque) {
-  int id = virConnectDomainEventRegisterAny(conn_, nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                                            VIR_DOMAIN_EVENT_CALLBACK(cb), opaque, nullptr);
-  check(id >= 0, "virConnectDomainEventRegisterAny");
+void Connection::register_lifecycle(virConnectDomainEventCallback cb, void *opaque) {
+  check(virConnectDomainEventRegister(conn_, cb, opaque, nullptr) == 0, "virConnectDomainEventRegister");
+}
+
+void Connection::deregister_lifecycle(virConnectDomainEventCallback cb) {
+  check(virConnectDomainEventDeregister(conn_, cb) == 0, "virConnectDomainEventDeregister");
 }
 
 void Connection::call() const {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// A connection to the private libvirtd, closed when its owner goes. Any libvirt error throws.
+// A connection to the private libvirtd, closed with its owner. Any libvirt error throws.
 #pragma once
 
 #include <libvirt/libvirt.h>
@@ -20,7 +20,11 @@ class Connection {
 
   virConnectPtr get() const { return conn_; }
   void keep_alive();
-  void on_lifecycle(virConnectDomainEventCallback cb, void *opaque);
+
+  // Lifecycle events. They go through libvirt's older pair of calls, which takes this type of callback as it is;
+  // virConnectDomainEventRegisterAny sends the same messages, and takes it through a cast that compilers warn of.
+  void register_lifecycle(virConnectDomainEventCallback cb, void *opaque);
+  void deregister_lifecycle(virConnectDomainEventCallback cb);
 
   // A round trip to the daemon that costs it next to nothing. Any thread.
   void call() const;

@@ -1,132 +1,84 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// virt-uv-bench: libvirt's event loops measured beside each other, and beside libuv itself.
-//
-// The program runs itself: once for each run (--child), which prints its figures as a line of JSON, and as the process
-// that causes events (--trigger). Everything else is the parent's: campaign.hpp for the order of runs, report.hpp for
-// what comes of it.
+// workloads-program: runs one workload on one loop and prints its figures as a line of JSON. virt-uv-bench starts it
+// for each run, and is what a person calls; by hand it is for perf, strace and the like.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fstream>
+#include <cstdlib>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
-#include "campaign.hpp"
-#include "report.hpp"
-#include "trigger.hpp"
+#include "event_rounds.hpp"
+#include "workload.hpp"
 
 namespace virt_uv::bench {
 
+void fail(const char *what) {
+  fprintf(stderr, "workloads-program: %s\n", what);
+  _Exit(1);
+}
+
 namespace {
 
+// clang-format off
+const std::map<std::string, Results (*)(const Plan &plan)> kWorkloads = {
+    {"wake", wake},          {"wake-timers", wake_timers},   {"active", active}, {"idle", idle},
+    {"churn", churn},        {"life", life},                 {"timers", timers}, {"ids", ids},
+    {"unused", unused},      {"cross-thread", cross_thread}, {"memory", memory}, {"remote", remote},
+    {"latency", latency},    {"connect", connect_close},     {"crowd", crowd},   {"fleet", fleet},
+    {"quiet", quiet},
+};
+// clang-format on
+
 struct Arguments {
-  std::vector<std::string> names;
-  bool all = false;
-  bool list = false;
-  std::string json;
-  Options options;
-  std::string child;
-  std::string trigger;
+  std::string workload;
   Plan plan;
+  bool describe = false;
+  std::string trigger;
 };
 
-// "wake" or "wake/8000".
-Choice choice_of(const std::string &name) {
-  size_t slash = name.find('/');
-  const Workload &chosen = workload(name.substr(0, slash));
-  if (slash == std::string::npos) return {&chosen, 0};
-  for (int size : chosen.sizes)
-    if (name.substr(slash + 1) == std::to_string(size)) return {&chosen, size};
-  throw std::runtime_error("'" + name.substr(0, slash) + "' has no size '" + name.substr(slash + 1) +
-                           "': --list shows the sizes");
-}
-
-std::vector<Choice> choices(const Arguments &arguments) {
-  std::vector<Choice> ret;
-  if (arguments.all)
-    for (const Workload *each : workloads()) ret.push_back({each, 0});
-  else
-    for (const std::string &name : arguments.names) ret.push_back(choice_of(name));
-  if (ret.empty()) throw std::runtime_error("name the workloads to run, or say --all; --list shows them");
-  return ret;
-}
-
-void write_json(const std::string &path, const nlohmann::ordered_json &json) {
-  if (path == "-") {
-    std::cout << json.dump(2) << std::endl;
-    return;
-  }
-  std::ofstream file(path);
-  file << json.dump(2) << "\n";
-  if (!file.flush()) throw std::runtime_error("cannot write " + path);
-}
-
-// The table goes out as it grows, unless the JSON has standard output.
-int measure(const Arguments &arguments) {
-  bool print = arguments.json != "-";
-  std::vector<Measurement> measurements;
-  bool good = Campaign(arguments.options).run(choices(arguments), [&](const Measurement &measurement) {
-    if (print) std::cout << measurement_text(measurement) << std::flush;
-    measurements.push_back(measurement);
-  });
-  if (print) std::cout << targets_text(measurements);
-  if (!arguments.json.empty()) write_json(arguments.json, report_json(arguments.options, measurements));
-  return good ? 0 : 1;
-}
-
-int act(const Arguments &arguments) {
-  if (!arguments.trigger.empty()) {
-    serve_triggers(arguments.trigger);
-    return 0;
-  }
-  if (!arguments.child.empty()) {
-    print_figures(workload(arguments.child).run(arguments.plan));
-    return 0;
-  }
-  if (arguments.list) {
-    std::cout << list_text();
-    return 0;
-  }
-  return measure(arguments);
-}
-
 void declare(CLI::App &app, Arguments &arguments) {
-  app.add_option("workload", arguments.names, "What to measure: a name, or name/N for one size");
-  app.add_flag("--all", arguments.all, "Every workload");
-  app.add_flag("--list", arguments.list, "Show the workloads and end");
-  app.add_option("--runs", arguments.options.runs, "Runs of each loop, of which the median counts")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  app.add_option("--seconds", arguments.options.seconds, "Measured time of a run; workloads with a daemon take longer")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--json", arguments.json,
-                 "Write the figures to this file too; -: to standard output, instead of the table");
-  app.add_flag("--smoke", arguments.options.smoke,
-               "One short run of each at a small size: does it work? The figures mean nothing");
-  // What the program tells itself; an empty group keeps them out of --help.
-  app.add_option("--child", arguments.child)->group("");
-  app.add_option("--loop", arguments.plan.loop)->group("");
-  app.add_option("--size", arguments.plan.size)->group("");
-  app.add_option("--uri", arguments.plan.uri)->group("");
-  app.add_option("--trigger", arguments.trigger)->group("");
+  app.add_option("workload", arguments.workload, "What to run");
+  app.add_option("--loop", arguments.plan.loop, "The loop to run it on");
+  app.add_option("--size", arguments.plan.size, "N, the number of watches, timeouts, threads or connections");
+  app.add_option("--seconds", arguments.plan.seconds, "Measured time");
+  app.add_option("--iterations", arguments.plan.iterations, "Measured iterations, instead of time");
+  app.add_option("--uri", arguments.plan.uri, "Of the libvirtd");
+  app.add_option("--trigger-input", arguments.plan.trigger_input, "fd of the pipe to the process that causes events");
+  app.add_option("--trigger-output", arguments.plan.trigger_output, "fd of the pipe from that process");
+  app.add_flag("--describe", arguments.describe, "Print this build's loops and versions as JSON, and end");
+  app.add_option("--trigger", arguments.trigger, "Be the process that causes events, on the libvirtd of this URI");
 }
 
-}  // namespace
+nlohmann::json description() {
+  unsigned long libvirt = 0;
+  virGetVersion(&libvirt, nullptr, nullptr);
+  return {{"loops", loop_names()}, {"libvirt", libvirt}, {"libuv", uv_version_string()}};
+}
 
-int bench_main(int argc, char **argv) {
-  Arguments arguments{};
-  CLI::App app("Measures libvirt's event loops beside each other, and beside libuv itself", "virt-uv-bench");
+void act(const Arguments &arguments) {
+  if (!arguments.trigger.empty()) return serve_triggers(arguments.trigger);
+  auto workload = kWorkloads.find(arguments.workload);
+  require(arguments.describe || workload != kWorkloads.end(), "no workload has this name");
+  std::cout << (arguments.describe ? description() : nlohmann::json(workload->second(arguments.plan))) << std::endl;
+}
+
+int run(int argc, char **argv) {
+  Arguments arguments;
+  CLI::App app("Runs one workload of virt-uv-bench on one loop", "workloads-program");
   declare(app, arguments);
   CLI11_PARSE(app, argc, argv);
-  arguments.plan.seconds = arguments.options.seconds;
   try {
-    return act(arguments);
+    act(arguments);
+    return 0;
   } catch (const std::exception &error) {
-    fprintf(stderr, "virt-uv-bench: %s\n", error.what());
+    fprintf(stderr, "workloads-program: %s\n", error.what());
     return 1;
   }
 }
 
+}  // namespace
+
 }  // namespace virt_uv::bench
 
-int main(int argc, char **argv) { return virt_uv::bench::bench_main(argc, argv); }
+int main(int argc, char **argv) { return virt_uv::bench::run(argc, argv); }

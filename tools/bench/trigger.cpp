@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "trigger.hpp"
-
 #include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
 
-#include "body.hpp"
-#include "connection.hpp"
+#include "event_rounds.hpp"
 #include "window.hpp"
 
 namespace virt_uv::bench {
@@ -34,32 +31,15 @@ class Domain {
   bool paused_;
 };
 
-void write_time() {
-  double time = now();
-  if (write(STDOUT_FILENO, &time, sizeof time) != sizeof time)
-    throw std::system_error(errno, std::generic_category(), "write of the time");
-}
-
 }  // namespace
-
-Trigger::Trigger(const std::string &uri) : process_({own_program(), "--trigger", uri}) {}
-
-void Trigger::fire() {
-  if (write(process_.in(), "!", 1) != 1)
-    throw std::system_error(errno, std::generic_category(), "write to the trigger");
-}
-
-double Trigger::fired_at() {
-  double ret;
-  if (read(process_.out(), &ret, sizeof ret) != sizeof ret) throw std::runtime_error("the trigger has ended");
-  return ret;
-}
 
 void serve_triggers(const std::string &uri) {
   Connection connection(uri);
   Domain domain(connection.get());
   for (char byte; read(STDIN_FILENO, &byte, 1) == 1;) {
-    write_time();
+    double time = now();
+    if (write(STDOUT_FILENO, &time, sizeof time) != sizeof time)
+      throw std::system_error(errno, std::generic_category(), "write of the time");
     domain.change();
   }
 }

@@ -1,14 +1,37 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "uv_api.hpp"
+#include <uv.h>
 
 #include <cstdlib>
 #include <new>
-#include <stdexcept>
-#include <string>
+
+#include "event_api.hpp"
 
 namespace virt_uv::bench {
 
+struct UvWatch {
+  uv_poll_t poll;
+  virEventHandleCallback cb;
+  virFreeCallback ff;
+  void *opaque;
+  int fd;
+  int id;
+};
+
+struct UvTimer {
+  uv_timer_t timer;
+  virEventTimeoutCallback cb;
+  void *opaque;
+  int id;
+};
+
 namespace {
+
+struct UvIdle {
+  uv_idle_t idle;
+  virEventTimeoutCallback cb;
+  void *opaque;
+  int id;
+};
 
 int next_id = 1;
 
@@ -17,10 +40,10 @@ void check(int err, const char *call) {
 }
 
 template <class T>
-T *allocate() {
-  T *ret = static_cast<T *>(malloc(sizeof(T)));
-  if (!ret) throw std::bad_alloc();
-  return ret;
+T *allocate(const T &value) {
+  void *memory = malloc(sizeof(T));
+  if (!memory) throw std::bad_alloc();
+  return new (memory) T(value);
 }
 
 int to_uv(int events) {
@@ -57,12 +80,7 @@ void on_idle(uv_idle_t *handle) {
 }  // namespace
 
 UvWatch *UvApi::add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) {
-  UvWatch *watch = allocate<UvWatch>();
-  watch->cb = cb;
-  watch->ff = ff;
-  watch->opaque = opaque;
-  watch->fd = fd;
-  watch->id = next_id++;
+  UvWatch *watch = allocate<UvWatch>({{}, cb, ff, opaque, fd, next_id++});
   check(uv_poll_init(uv_default_loop(), &watch->poll, fd), "uv_poll_init");
   check(uv_poll_start(&watch->poll, to_uv(events), on_poll), "uv_poll_start");
   return watch;
@@ -71,10 +89,7 @@ UvWatch *UvApi::add_handle(int fd, int events, virEventHandleCallback cb, void *
 void UvApi::remove_handle(UvWatch *watch) { uv_close(reinterpret_cast<uv_handle_t *>(&watch->poll), on_poll_closed); }
 
 UvTimer *UvApi::add_timeout(int ms, virEventTimeoutCallback cb, void *opaque) {
-  UvTimer *timer = allocate<UvTimer>();
-  timer->cb = cb;
-  timer->opaque = opaque;
-  timer->id = next_id++;
+  UvTimer *timer = allocate<UvTimer>({{}, cb, opaque, next_id++});
   check(uv_timer_init(uv_default_loop(), &timer->timer), "uv_timer_init");
   update_timeout(timer, ms);
   return timer;
@@ -86,10 +101,7 @@ void UvApi::update_timeout(UvTimer *timer, int ms) {
 }
 
 void UvApi::add_idle(virEventTimeoutCallback cb, void *opaque) {
-  UvIdle *idle = allocate<UvIdle>();
-  idle->cb = cb;
-  idle->opaque = opaque;
-  idle->id = next_id++;
+  UvIdle *idle = allocate<UvIdle>({{}, cb, opaque, next_id++});
   check(uv_idle_init(uv_default_loop(), &idle->idle), "uv_idle_init");
   check(uv_idle_start(&idle->idle, on_idle), "uv_idle_start");
 }

@@ -29,31 +29,42 @@ double seconds_of(clockid_t clock) {
 
 }  // namespace
 
-std::atomic<bool> Window::alarm_rang_{false};
+std::atomic<bool> Window::due_{false};
 
-Window::Window(Loop &loop, double seconds) : loop_(loop), seconds_(seconds) {
+Window::Window(Loop &loop, const Plan &plan)
+    : loop_(loop), seconds_(plan.seconds), counted_(plan.iterations > 0), iterations_left_(plan.iterations) {
+  due_.store(counted_, std::memory_order_relaxed);
+  if (counted_) return;
   struct sigaction action {};
   action.sa_handler = on_alarm;
   action.sa_flags = SA_RESTART;
   if (sigaction(SIGALRM, &action, nullptr) < 0) throw std::system_error(errno, std::generic_category(), "sigaction");
-  set_alarm(seconds * kWarmUpShare);
+  set_alarm(seconds_ * kWarmUpShare);
 }
 
-void Window::on_alarm(int) { alarm_rang_.store(true, std::memory_order_relaxed); }
+void Window::on_alarm(int) { due_.store(true, std::memory_order_relaxed); }
 
-void Window::mark(uint64_t done) {
-  alarm_rang_.store(false, std::memory_order_relaxed);
-  if (warm_) {
-    end_ = {seconds_of(CLOCK_THREAD_CPUTIME_ID), done};
-    loop_.stop();
-    return;
-  }
-  warm_ = true;
-  start_ = {seconds_of(CLOCK_THREAD_CPUTIME_ID), done};
-  set_alarm(seconds_);
+bool Window::mark(uint64_t done) {
+  if (started_ && counted_ && --iterations_left_ > 0) return true;
+  Mark mark{seconds_of(CLOCK_THREAD_CPUTIME_ID), done};
+  if (started_) return finish(mark);
+  started_ = true;
+  start_ = mark;
+  due_.store(counted_, std::memory_order_relaxed);
+  if (!counted_) set_alarm(seconds_);
+  return true;
 }
 
-double Window::rate() const { return static_cast<double>(done()) / (end_.cpu_seconds - start_.cpu_seconds); }
+bool Window::finish(const Mark &end) {
+  due_.store(false, std::memory_order_relaxed);
+  end_ = end;
+  loop_.stop();
+  return false;
+}
+
+double Window::rate() const {
+  return static_cast<double>(end_.done - start_.done) / (end_.cpu_seconds - start_.cpu_seconds);
+}
 
 double now() { return seconds_of(CLOCK_MONOTONIC); }
 

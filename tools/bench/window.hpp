@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The measured stretch of a run on one thread: first a warm-up, then the time that counts. An alarm signal ends each,
-// so that the callbacks need no look at the clock, and no second thread changes how malloc behaves. Time and count are
-// taken in the next turn's callback: whole turns are measured, also where one takes milliseconds.
+// The measured time of a run on one thread: first a warm-up, then the time that counts. An alarm signal ends each, so
+// that the callbacks do not look at the clock, and no second thread changes how malloc behaves. Time and count are
+// taken in the next iteration's callback: whole iterations are measured, also where one takes milliseconds.
 //
 // The time is the CPU time of the thread. The loops that are measured so always have something ready and never sleep,
 // so on an idle machine that is the time that passes; on a busy one the others' share is not in it.
+//
+// With plan.iterations the window is that many iterations long instead, and starts at once.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
-#include "loop.hpp"
+#include "loops.hpp"
+#include "workload.hpp"
 
 namespace virt_uv::bench {
 
 class Window {
  public:
   // Starts the warm-up. One at a time.
-  Window(Loop &loop, double seconds);
+  Window(Loop &loop, const Plan &plan);
 
-  // Called in one callback of each turn, with what was done so far; stops the loop at the end.
-  void turn(uint64_t done) {
-    if (alarm_rang_.load(std::memory_order_relaxed)) mark(done);
-  }
+  // Called in one callback of each iteration, with what was done so far. At the end it stops the loop and returns
+  // false.
+  bool iteration(uint64_t done) { return !due_.load(std::memory_order_relaxed) || mark(done); }
 
-  uint64_t done() const { return end_.done - start_.done; }
   double rate() const;
 
  private:
@@ -35,13 +36,16 @@ class Window {
   };
 
   static void on_alarm(int);
-  void mark(uint64_t done);
+  bool mark(uint64_t done);
+  bool finish(const Mark &end);
 
-  static std::atomic<bool> alarm_rang_;
+  static std::atomic<bool> due_;  // the next iteration is to be marked
 
   Loop &loop_;
   double seconds_;
-  bool warm_ = false;
+  bool counted_;
+  int iterations_left_;
+  bool started_ = false;
   Mark start_{};
   Mark end_{};
 };

@@ -1,61 +1,51 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// A workload: what it is called, the sizes it is run at, the figures that it yields with the project's targets for
-// each, and the function that runs it once, in a process of its own. Each lies in a file of workloads/; registry.cpp
-// lists them.
+// A workload: a function that drives one loop and returns its figures by name. A process runs one workload once. What
+// the workloads are called, their sizes, units and targets are in workloads.py; main.cpp lists the functions.
 #pragma once
 
 #include <map>
+#include <stdexcept>
 #include <string>
-#include <vector>
 
 namespace virt_uv::bench {
 
-enum class Better { kHigher, kLower };
-
-struct Figure {
-  const char *name;
-  const char *unit;
-  Better better;
-};
-
-// What ours is to reach at one size, as a ratio to the default loop's and to the limit's figure, or as it stands; 0: no
-// target.
-struct Target {
-  int size;
-  const char *figure;
-  double to_default;
-  double to_limit;
-  double absolute = 0;
-};
-
-// One run, as the process that makes it is told.
 struct Plan {
   std::string loop;
-  int size;
-  double seconds;   // to measure for, after the warm-up
-  std::string uri;  // of the private libvirtd, where the workload needs one
+  int size = 1;
+  double seconds = 0.15;   // to measure for, after the warm-up
+  int iterations = 0;      // instead of `seconds`, where it is not 0: for what counts instructions or system calls
+  std::string uri;         // of the private libvirtd, where the workload needs one
+  int trigger_input = -1;  // pipes to the process that causes events (trigger.hpp), where the workload needs one
+  int trigger_output = -1;
 };
 
 using Results = std::map<std::string, double>;
-using Run = Results (*)(const Plan &plan);
 
-struct Workload {
-  const char *name;
-  const char *what;
-  std::vector<int> sizes;
-  std::vector<Figure> figures;
-  std::vector<Target> targets;
-  std::vector<std::string> loops;
-  Run run;
-  bool needs_daemon = false;
-  double seconds_factor = 1;  // of --seconds
-  double fixed_seconds = 0;   // instead of --seconds, and all loops side by side, once: for runs that only wait
-  int largest_smoke_size = 100;
-};
+Results wake(const Plan &plan);
+Results wake_timers(const Plan &plan);
+Results active(const Plan &plan);
+Results churn(const Plan &plan);
+Results life(const Plan &plan);
+Results timers(const Plan &plan);
+Results idle(const Plan &plan);
+Results cross_thread(const Plan &plan);
+Results ids(const Plan &plan);
+Results unused(const Plan &plan);
+Results memory(const Plan &plan);
+Results remote(const Plan &plan);
+Results connect_close(const Plan &plan);
+Results latency(const Plan &plan);
+Results crowd(const Plan &plan);
+Results fleet(const Plan &plan);
+Results quiet(const Plan &plan);
 
-// Throws where a name is unknown.
-const Workload &workload(const std::string &name);
-const std::vector<const Workload *> &workloads();
+// For callbacks that C code calls: prints what is wrong and ends the process, so that the run counts as failed.
+[[noreturn]] void fail(const char *what);
+
+// For what a loop must have done if its figure is to mean anything.
+inline void require(bool held, const char *what) {
+  if (!held) throw std::runtime_error(what);
+}
 
 }  // namespace virt_uv::bench

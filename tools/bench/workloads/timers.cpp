@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // N timeouts, of which one at random is restarted with its own interval, as keepalive does for each message: 100 times
-// in each turn of the loop. None comes due.
+// in each iteration of the loop. None comes due.
 #include <random>
 
-#include "../body.hpp"
+#include "../event_api.hpp"
 #include "../eventfd.hpp"
 #include "../window.hpp"
-#include "workloads.hpp"
 
 namespace virt_uv::bench {
 
 namespace {
 
-constexpr int kUpdatesPerTurn = 100;
+constexpr int kUpdatesPerIteration = 100;
 constexpr int kMinuteMs = 60 * 1000;
 constexpr int kIntervals = 1000;
 
@@ -28,40 +27,30 @@ struct Restarter {
 
   static int interval(size_t index) { return kMinuteMs + static_cast<int>(index % kIntervals); }
 
-  static void on_turn(int, int, int, void *opaque) {
+  static void on_iteration(int, int, int, void *opaque) {
     Restarter *self = static_cast<Restarter *>(opaque);
-    self->window.turn(self->updates);
-    for (int i = 0; i < kUpdatesPerTurn; i++) {
+    self->window.iteration(self->updates);
+    for (int i = 0; i < kUpdatesPerIteration; i++) {
       size_t index = self->random() % self->timers.size();
       Api::update_timeout(self->timers[index], interval(index));
     }
-    self->updates += kUpdatesPerTurn;
-  }
-};
-
-struct Timers {
-  template <class Api>
-  static Results run(Loop &loop, const Plan &plan) {
-    Eventfd fd(true);
-    Restarter<Api> restarter{{}, Window(loop, plan.seconds)};
-    for (size_t i = 0; i < static_cast<size_t>(plan.size); i++)
-      restarter.timers.push_back(Api::add_timeout(Restarter<Api>::interval(i), on_timeout, nullptr));
-    Api::add_handle(fd.fd(), VIR_EVENT_HANDLE_READABLE, Restarter<Api>::on_turn, &restarter, nullptr);
-    loop.run();
-    return {{"updates", restarter.window.rate()}};
+    self->updates += kUpdatesPerIteration;
   }
 };
 
 }  // namespace
 
-const Workload kTimers = {
-    "timers",
-    "update one of N timeouts at random, 100 in every turn",
-    {1000, 10000},
-    {{"updates", "1/s", Better::kHigher}},
-    {{1000, "updates", 10, 1}, {10000, "updates", 50, 1}},
-    {kDefault, kGlib, kPython, kOurs, kLimit},
-    run_on_any_loop<Timers>,
-};
+Results timers(const Plan &plan) {
+  return on_any_loop(plan, [&](auto api, Loop &loop) -> Results {
+    using Api = decltype(api);
+    Eventfd fd(true);
+    Restarter<Api> restarter{{}, Window(loop, plan)};
+    for (size_t i = 0; i < static_cast<size_t>(plan.size); i++)
+      restarter.timers.push_back(api.add_timeout(Restarter<Api>::interval(i), on_timeout, nullptr));
+    api.add_handle(fd.fd(), VIR_EVENT_HANDLE_READABLE, Restarter<Api>::on_iteration, &restarter, nullptr);
+    loop.run();
+    return {{"updates", restarter.window.rate()}};
+  });
+}
 
 }  // namespace virt_uv::bench

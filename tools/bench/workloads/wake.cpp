@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// One busy eventfd among idle watches (wake) or idle timeouts (wake-timers): what a turn of the loop costs, and
-// whether the idle ones cost anything.
-#include "../body.hpp"
+// One busy eventfd among idle watches (wake) or idle timeouts (wake-timers): what an iteration costs, and whether the
+// idle ones cost anything.
+#include "../event_api.hpp"
 #include "../eventfd.hpp"
 #include "../window.hpp"
-#include "workloads.hpp"
 
 namespace virt_uv::bench {
 
@@ -20,58 +19,36 @@ struct Busy {
 
 void on_busy(int, int, int, void *opaque) {
   Busy *busy = static_cast<Busy *>(opaque);
-  busy->window.turn(++busy->wakes);
+  busy->window.iteration(++busy->wakes);
 }
 
 void on_idle_watch(int, int, int, void *) { fail("a watch fired whose eventfd was never ready"); }
 void on_idle_timeout(int, void *) { fail("a timeout of an hour fired"); }
 
 template <class Api>
-Results measure(Loop &loop, const Plan &plan) {
+Results measure(Api api, Loop &loop, const Plan &plan) {
   Eventfd fd(true);
-  Busy busy{Window(loop, plan.seconds)};
-  Api::add_handle(fd.fd(), VIR_EVENT_HANDLE_READABLE, on_busy, &busy, nullptr);
+  Busy busy{Window(loop, plan)};
+  api.add_handle(fd.fd(), VIR_EVENT_HANDLE_READABLE, on_busy, &busy, nullptr);
   loop.run();
   return {{"wakes", busy.window.rate()}};
 }
 
-struct AmongWatches {
-  template <class Api>
-  static Results run(Loop &loop, const Plan &plan) {
-    std::vector<Eventfd> idle = make_eventfds(plan.size, false);
-    for (const Eventfd &fd : idle) Api::add_handle(fd.fd(), VIR_EVENT_HANDLE_READABLE, on_idle_watch, nullptr, nullptr);
-    return measure<Api>(loop, plan);
-  }
-};
-
-struct AmongTimeouts {
-  template <class Api>
-  static Results run(Loop &loop, const Plan &plan) {
-    for (int i = 0; i < plan.size; i++) Api::add_timeout(kHourMs + i, on_idle_timeout, nullptr);
-    return measure<Api>(loop, plan);
-  }
-};
-
 }  // namespace
 
-const Workload kWake = {
-    "wake",
-    "one busy eventfd among N idle watches",
-    {1, 10, 100, 1000, 8000},
-    {{"wakes", "1/s", Better::kHigher}},
-    {{1, "wakes", 1.5, 0.95}, {8000, "wakes", 400, 0.95}},
-    {kDefault, kGlib, kPython, kOurs, kLimit},
-    run_on_any_loop<AmongWatches>,
-};
+Results wake(const Plan &plan) {
+  return on_any_loop(plan, [&](auto api, Loop &loop) {
+    std::vector<Eventfd> idle = make_eventfds(plan.size, false);
+    for (const Eventfd &fd : idle) api.add_handle(fd.fd(), VIR_EVENT_HANDLE_READABLE, on_idle_watch, nullptr, nullptr);
+    return measure(api, loop, plan);
+  });
+}
 
-const Workload kWakeTimers = {
-    "wake-timers",
-    "one busy eventfd among N idle timeouts",
-    {1, 1000, 10000},
-    {{"wakes", "1/s", Better::kHigher}},
-    {},
-    {kDefault, kGlib, kPython, kOurs, kLimit},
-    run_on_any_loop<AmongTimeouts>,
-};
+Results wake_timers(const Plan &plan) {
+  return on_any_loop(plan, [&](auto api, Loop &loop) {
+    for (int i = 0; i < plan.size; i++) api.add_timeout(kHourMs + i, on_idle_timeout, nullptr);
+    return measure(api, loop, plan);
+  });
+}
 
 }  // namespace virt_uv::bench

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The workloads of virt-uv-bench on Python's libvirtaio: one run, whose figures are printed as a line of JSON.
 
-virt-uv-bench starts it in turn with the other loops. What a workload does is said in tools/bench/workloads/; here is
-the same with libvirt's Python calls and the same callback bodies, as far as asyncio's rules allow: cross-thread updates it
-cannot do, for its loop may be touched by one thread only.
+virt-uv-bench starts it in turn with the other loops, with the arguments of workloads-program. What a workload does is
+said in tools/bench/workloads/; here is the same with libvirt's Python calls and the same callbacks, as far as asyncio's
+rules allow: it has no cross-thread updates, because one thread only may touch its loop.
 """
 
 import argparse
@@ -15,7 +15,6 @@ import random
 import resource
 import signal
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -28,7 +27,7 @@ READABLE = libvirt.VIR_EVENT_HANDLE_READABLE
 
 
 class Window:
-    """The measured stretch, as in window.hpp: alarms end the warm-up and the time that counts."""
+    """The measured time, as in window.hpp: alarms end the warm-up and the time that counts."""
 
     def __init__(self, done, seconds):
         self.done = done
@@ -42,7 +41,7 @@ class Window:
     def on_alarm(self, _signal, _frame):
         self.rang = True
 
-    def turn(self, count):
+    def iteration(self, count):
         if self.rang:
             self.mark(count)
 
@@ -57,7 +56,7 @@ class Window:
 
 
 class Busy:
-    """A callback once a turn, which counts."""
+    """A callback once in each iteration, which counts."""
 
     def __init__(self, done, seconds):
         self.window = Window(done, seconds)
@@ -65,11 +64,11 @@ class Busy:
 
     def on_watch(self, _watch, _fd, _events, _opaque):
         self.count += 1
-        self.window.turn(self.count)
+        self.window.iteration(self.count)
 
     def on_timeout(self, _timer, _opaque):
         self.count += 1
-        self.window.turn(self.count)
+        self.window.iteration(self.count)
 
 
 def eventfds(count, ready):
@@ -121,14 +120,14 @@ async def churn(args, done):
     window = Window(done, args.seconds)
     added = 0
 
-    def on_turn(_watch, _fd, _events, _opaque):
+    def on_iteration(_watch, _fd, _events, _opaque):
         nonlocal added
-        window.turn(added)
+        window.iteration(added)
         for added_watch in [watch(fd, on_never) for fd in fds]:
             libvirt.virEventRemoveHandle(added_watch)
         added += args.size
 
-    watch(eventfds(1, True)[0], on_turn)
+    watch(eventfds(1, True)[0], on_iteration)
     await done.wait()
     if impl._pending > 4 * args.size:
         sys.exit("frees fell behind removes")
@@ -141,15 +140,15 @@ async def timers(args, done):
     ids = [libvirt.virEventAddTimeout(ms, on_never, None) for ms in interval]
     updates = 0
 
-    def on_turn(_watch, _fd, _events, _opaque):
+    def on_iteration(_watch, _fd, _events, _opaque):
         nonlocal updates
-        window.turn(updates)
+        window.iteration(updates)
         for _ in range(100):
             i = random.randrange(args.size)
             libvirt.virEventUpdateTimeout(ids[i], interval[i])
         updates += 100
 
-    watch(eventfds(1, True)[0], on_turn)
+    watch(eventfds(1, True)[0], on_iteration)
     await done.wait()
     return {"updates": window.rate}
 
@@ -171,24 +170,24 @@ def cpu_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def count_turns(loop):
-    """asyncio's loop turns once for each select."""
-    turns = [0]
+def count_iterations(loop):
+    """asyncio's loop calls select once in each iteration."""
+    iterations = [0]
     select = loop._selector.select
 
     def counted(timeout=None):
         ret = select(timeout)
-        turns[0] += 1
+        iterations[0] += 1
         return ret
 
     loop._selector.select = counted
-    return turns
+    return iterations
 
 
 async def remote(args, _done):
     connection = libvirt.open(args.uri)
     connection.setKeepAlive(5, 5)
-    turns = count_turns(asyncio.get_running_loop())
+    iterations = count_iterations(asyncio.get_running_loop())
     counts = [0] * args.size
     over = False
 
@@ -198,7 +197,7 @@ async def remote(args, _done):
             counts[worker] += 1
 
     def so_far():
-        return (time.monotonic(), cpu_seconds(), sum(counts), turns[0])
+        return (time.monotonic(), cpu_seconds(), sum(counts), iterations[0])
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(args.size)]
     for thread in threads:
@@ -212,8 +211,8 @@ async def remote(args, _done):
     return {"calls": calls / seconds, "cpu": cpu * 1e6 / calls, "wake-ups": wake_ups / calls}
 
 
-class Rounds:
-    """As in rounds.hpp: changes made by another process, each once all have been told of the last."""
+class EventRounds:
+    """As in event_rounds.hpp: another process makes a change as soon as all have had the callback of the last."""
 
     WARM_UP_ROUNDS = 3
     FEWEST_ROUNDS = 5
@@ -222,23 +221,23 @@ class Rounds:
         self.done = done
         self.size = args.size
         self.seconds = args.seconds
-        self.trigger = subprocess.Popen([args.trigger_program, "--trigger", args.uri],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-        self.heard = 0
+        self.trigger_input = args.trigger_input
+        self.trigger_output = args.trigger_output
+        self.events = 0
         self.warm_up = self.WARM_UP_ROUNDS
         self.samples = []
         self.started = 0
         self.cpu = 0
 
     def fire(self):
-        self.trigger.stdin.write(b"!")
+        os.write(self.trigger_input, b"!")
 
     def on_lifecycle(self, _conn, _dom, _event, _detail, _opaque):
-        self.heard += 1
-        if self.heard < self.size or self.done.is_set():
+        self.events += 1
+        if self.events < self.size or self.done.is_set():
             return
-        self.heard = 0
-        took = time.monotonic() - struct.unpack("d", self.trigger.stdout.read(8))[0]
+        self.events = 0
+        took = time.monotonic() - struct.unpack("d", os.read(self.trigger_output, 8))[0]
         if self.warm_up > 0:
             self.warm_up -= 1
             if self.warm_up == 0:
@@ -258,25 +257,23 @@ class Rounds:
         return self.cpu * 1e6 / (len(self.samples) * self.size)
 
 
-async def measure_rounds(args, done):
+async def measure_event_rounds(args, done):
     connections = [libvirt.open(args.uri) for _ in range(args.size)]
-    rounds = Rounds(args, done)
+    rounds = EventRounds(args, done)
     for connection in connections:
         connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, rounds.on_lifecycle, None)
     rounds.fire()
     await done.wait()
-    rounds.trigger.stdin.close()
-    rounds.trigger.wait()
     return rounds
 
 
 async def latency(args, done):
-    rounds = await measure_rounds(args, done)
+    rounds = await measure_event_rounds(args, done)
     return {"p50": rounds.quantile(0.5), "p99": rounds.quantile(0.99), "cpu-event": rounds.cpu_us_per_event()}
 
 
 async def fleet(args, done):
-    rounds = await measure_rounds(args, done)
+    rounds = await measure_event_rounds(args, done)
     return {"all-told": rounds.quantile(0.5) / 1000, "cpu-event": rounds.cpu_us_per_event()}
 
 
@@ -295,17 +292,18 @@ WORKLOADS = {
 
 async def run(args):
     libvirtaio.virEventRegisterAsyncIOImpl()
-    print(json.dumps(await WORKLOADS[args.child](args, asyncio.Event())), flush=True)
+    print(json.dumps(await WORKLOADS[args.workload](args, asyncio.Event())), flush=True)
     os._exit(0)  # else what is registered would be taken down piece by piece
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--child", required=True, choices=WORKLOADS)
+    parser.add_argument("workload", choices=WORKLOADS)
     parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--uri")
-    parser.add_argument("--trigger-program")
+    parser.add_argument("--trigger-input", type=int)
+    parser.add_argument("--trigger-output", type=int)
     asyncio.run(run(parser.parse_args()))
 
 

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "loops.hpp"
+
+#include <libvirt/libvirt.h>
+#include <virt-uv/virt-uv.h>
+#ifdef HAVE_LIBVIRT_GLIB
+#include <glib.h>
+#include <libvirt-glib/libvirt-glib.h>
+#endif
+
+#include <map>
+#include <stdexcept>
+
+namespace virt_uv::bench {
+
+namespace {
+
+// A loop whose iterations are called one by one, which is how they are counted.
+class SteppedLoop : public Loop {
+ public:
+  void run() override {
+    for (stopped_ = false; !stopped_; count_iteration()) iterate();
+  }
+  void stop() override { stopped_ = true; }
+
+ private:
+  virtual void iterate() = 0;
+
+  bool stopped_ = false;
+};
+
+class DefaultLoop : public SteppedLoop {
+ public:
+  DefaultLoop() {
+    if (virEventRegisterDefaultImpl() < 0) throw std::runtime_error("virEventRegisterDefaultImpl failed");
+  }
+
+ private:
+  void iterate() override {
+    if (virEventRunDefaultImpl() < 0) throw std::runtime_error("virEventRunDefaultImpl failed");
+  }
+};
+
+#ifdef HAVE_LIBVIRT_GLIB
+// On the default GMainContext, iterated as g_main_loop_run() does.
+class GlibLoop : public SteppedLoop {
+ public:
+  GlibLoop() { gvir_event_register(); }
+
+ private:
+  void iterate() override { g_main_context_iteration(nullptr, TRUE); }
+};
+#endif
+
+// libuv's default loop with nothing of libvirt's on it.
+class UvLoop : public Loop {
+ public:
+  UvLoop() {
+    uv_check_init(uv(), &check_);
+    check_.data = this;
+    uv_check_start(&check_, on_check);
+    uv_unref(reinterpret_cast<uv_handle_t *>(&check_));
+  }
+
+  void run() override {
+    stopped_ = false;
+    uv_run(uv(), UV_RUN_DEFAULT);
+    if (!stopped_) throw std::runtime_error("uv_run returned before the workload was done: no handle was active");
+  }
+
+  void stop() override {
+    stopped_ = true;
+    uv_stop(uv());
+  }
+
+  uv_loop_t *uv() override { return uv_default_loop(); }
+
+ private:
+  static void on_check(uv_check_t *check) { static_cast<UvLoop *>(check->data)->count_iteration(); }
+
+  uv_check_t check_;
+  bool stopped_ = false;
+};
+
+// The uv loop with this library attached.
+class VirtUvLoop : public UvLoop {
+ public:
+  VirtUvLoop() {
+    int err = virt_uv_attach(uv(), nullptr);
+    if (err < 0) throw std::runtime_error(std::string("virt_uv_attach: ") + uv_strerror(err));
+  }
+};
+
+template <class Type>
+std::unique_ptr<Loop> make() {
+  return std::make_unique<Type>();
+}
+
+const std::map<std::string, std::unique_ptr<Loop> (*)()> kMakers = {
+    {"default", make<DefaultLoop>},
+#ifdef HAVE_LIBVIRT_GLIB
+    {"glib", make<GlibLoop>},
+#endif
+    {"virt-uv", make<VirtUvLoop>},
+    {kPlainUv, make<UvLoop>},
+};
+
+}  // namespace
+
+std::vector<std::string> loop_names() {
+  std::vector<std::string> ret;
+  for (const auto &[name, maker] : kMakers) ret.push_back(name);
+  return ret;
+}
+
+std::unique_ptr<Loop> make_loop(const std::string &name) {
+  auto found = kMakers.find(name);
+  if (found == kMakers.end()) throw std::runtime_error("no loop is called '" + name + "'");
+  return found->second();
+}
+
+}  // namespace virt_uv::bench

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The loops that are compared, behind the same few calls. A process has one of them, because libvirt has one event loop
+// for each process. A workload need not know which one it is: it registers watches and timeouts (event_api.hpp), runs
+// the loop, and stops it from a callback.
+#pragma once
+
+#include <uv.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace virt_uv::bench {
+
+class Loop {
+ public:
+  Loop() = default;
+  Loop(const Loop &) = delete;
+  Loop &operator=(const Loop &) = delete;
+  virtual ~Loop() = default;
+
+  // Until a callback calls stop().
+  virtual void run() = 0;
+  virtual void stop() = 0;
+
+  // How often the loop returned from waiting. Any thread.
+  uint64_t iterations() const { return iterations_.load(std::memory_order_relaxed); }
+
+  // The uv loop beneath, or NULL.
+  virtual uv_loop_t *uv() { return nullptr; }
+
+ protected:
+  void count_iteration() { iterations_.store(iterations() + 1, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> iterations_{0};
+};
+
+// The limit: the same work straight on libuv.
+inline constexpr const char *kPlainUv = "uv";
+
+// The names of the loops that this build can drive.
+std::vector<std::string> loop_names();
+
+// Makes the loop and, except for plain libuv, registers it with libvirt.
+std::unique_ptr<Loop> make_loop(const std::string &name);
+
+}  // namespace virt_uv::bench
