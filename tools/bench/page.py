@@ -2,20 +2,24 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Brings doc/benchmark.md and its plot up to date with a run of virt-uv-bench.
 
-    virt-uv-bench --all --json figures.json
+    build-dev/tools/bench/virt-uv-bench --all --json figures.json
     tools/bench/page.py figures.json
 
-The page's tables stand between marker comments and are written anew; its words are left alone. Needs gnuplot.
+The page's tables stand between marker comments and are written again; its text is left alone. Needs gnuplot.
 """
 
 import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
+sys.dont_write_bytecode = True
+from report import NO_RESULT, number, ratio  # noqa: E402: no __pycache__ in the source tree
+from workloads import ALL as LOOPS  # noqa: E402
+
 DOC = Path(__file__).resolve().parents[2] / "doc"
-LOOPS = ("default", "glib", "libvirtaio", "virt-uv", "uv")
 TITLES = {
     "default": "libvirt's default loop",
     "glib": "libvirt-glib",
@@ -31,16 +35,6 @@ STYLES = {
     "uv": "linecolor rgb '#000000' dashtype 2",
 }
 PLOTTED = {"wake": "one busy fd among N idle: wakes/s", "active": "N busy fds: callbacks/s"}
-
-
-def number(value):
-    if value < 10:
-        return f"{value:.2f}"
-    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def ratio(value):
-    return "" if value is None else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def row(cells):
@@ -62,19 +56,24 @@ def targets_table(report):
     for measurement, figure in figures(report):
         for target in figure["targets"]:
             rows.append([f"{measurement['workload']}/{measurement['size']}", f"{figure['name']}, {figure['unit']}",
-                         target["wanted"].replace(">=", "≥").replace("<=", "≤"), ratio(target["reached"]),
-                         "met" if target["met"] else "**missed**"])
+                         target["wanted"].replace(">=", "≥").replace("<=", "≤"),
+                         ratio(target["reached"], missing=NO_RESULT),
+                         {True: "met", False: "**missed**", None: ""}[target["met"]]])
     return table(["workload", "figure", "target", "reached", ""], rows)
+
+
+def median(loop):
+    return f"{number(loop['median'])} ±{loop['spread']:.0%}" if loop["result"] else NO_RESULT
 
 
 def medians_table(report):
     rows = []
     for measurement, figure in figures(report):
         loops = figure["loops"]
-        cells = [f"{number(loops[loop]['median'])} ±{loops[loop]['spread']:.0%}" if loop in loops else "" for loop in LOOPS]
+        cells = [median(loops[loop]) if loop in loops else "" for loop in LOOPS]
         ours = loops["virt-uv"]
         rows.append([f"{measurement['workload']}/{measurement['size']}", f"{figure['name']}, {figure['unit']}", *cells,
-                     ratio(ours["to_default"]), ratio(ours["to_uv"])])
+                     ratio(ours["to_default"], missing=""), ratio(ours["to_uv"], missing="")])
     return table(["workload", "figure", *LOOPS, "to default", "to uv"], rows)
 
 
@@ -87,9 +86,13 @@ def flat_table(report):
             continue
         cells = []
         for loop in ("virt-uv", "uv"):
-            median = figure["loops"].get(loop, {}).get("median")
-            least = smallest.setdefault((measurement["workload"], loop), median)
-            cells += [number(median), f"{median / least:.2f}"] if median else ["", ""]
+            of_loop = figure["loops"].get(loop)
+            if not of_loop or not of_loop["result"]:
+                cells += [NO_RESULT if of_loop else "", ""]
+                continue
+            rate = of_loop["median"]
+            least = smallest.setdefault((measurement["workload"], loop), rate)
+            cells += [number(rate), f"{rate / least:.2f}"]
         rows.append([measurement["workload"], str(measurement["size"]), *cells])
     return table(["workload", "N", "virt-uv, 1/s", "to the smallest N", "uv, 1/s", "to the smallest N"], rows)
 
@@ -97,9 +100,10 @@ def flat_table(report):
 def machine(report):
     of = report["machine"]
     libvirt = of["libvirt"]
-    return (f"{of['cores']} cores of {of['processor']}, Linux {of['kernel']}, "
+    text = (f"{of['cores']} cores of {of['processor']}, Linux {of['kernel']}, "
             f"libvirt {libvirt // 1000000}.{libvirt // 1000 % 1000}.{libvirt % 1000}, libuv {of['libuv']}; "
             f"{report['runs']} runs of {report['seconds']} s for each loop.")
+    return textwrap.fill(text, 118)
 
 
 def replace(text, name, content):
@@ -107,13 +111,13 @@ def replace(text, name, content):
     pattern = rf"(<!-- {name} -->\n).*?(\n?<!-- /{name} -->)"
     ret, count = re.subn(pattern, lambda found: found[1] + content + "\n" + found[2].lstrip("\n"), text, flags=re.S)
     if count != 1:
-        sys.exit(f"page.py: {DOC / 'benchmark.md'} has not the markers <!-- {name} --> and <!-- /{name} -->")
+        sys.exit(f"page.py: {DOC / 'benchmark.md'} does not have the markers <!-- {name} --> and <!-- /{name} -->")
     return ret
 
 
 def points(report, workload, loop):
     for measurement, figure in figures(report):
-        if measurement["workload"] == workload and loop in figure["loops"]:
+        if measurement["workload"] == workload and figure["loops"].get(loop, {}).get("result"):
             yield measurement["size"], figure["loops"][loop]["median"]
 
 
