@@ -35,7 +35,8 @@ includes() { tools/include-graph.py lib; }
 
 # doc/benchmark.md: the rows of its tables are written by tools/bench/page.py.
 width() {
-  { written | xargs -0 grep -HnE '.{121}' || true; } | grep -v '^doc/benchmark.md:[0-9]*:|' | sed -E 's/^([^:]+:[0-9]+:).*/\1 more than 120 columns/'
+  { written | xargs -0 grep -HnE '.{121}' | grep -v '^doc/benchmark.md:[0-9]*:|' || true; } |
+    sed -E 's/^([^:]+:[0-9]+:).*/\1 more than 120 columns/'
 }
 
 spdx() {
