@@ -61,8 +61,8 @@ class Instance {
   void take_over(const virt_uv_options &options) noexcept;
   int refuse_busy() noexcept;
   bool is_wrong_thread(const char *call) noexcept;
-  static void on_closed(void *self);
-  static void on_lost(void *self);
+  static void on_closed(void *opaque);
+  static void on_lost(void *opaque);
 
   core::Context context_;
   core::Watches watches_{context_};

@@ -109,7 +109,7 @@ class Timeouts {
   int failed(const char *why) noexcept;
   Tell mark_changed(Timeout &timeout) noexcept VIRT_UV_REQUIRES(table_.mutex());
   Tell schedule(Timeout &timeout, int frequency) noexcept VIRT_UV_REQUIRES(table_.mutex());
-  bool tell(Tell tell, Timeout &timeout) noexcept;
+  bool tell(Tell whom, Timeout &timeout) noexcept;
   void call(Timeout &timeout, std::uint64_t word, std::uint64_t now_ms);
   void reconcile(Timeout &timeout) noexcept;
   bool reserve_one() noexcept;

@@ -89,7 +89,7 @@ class Reconciler {
   static void on_check(uv_check_t *check);
   template <typename Handle>
   static void on_closed(uv_handle_t *handle);
-  static void on_none_left(void *self);
+  static void on_none_left(void *opaque);
 
   template <typename Handle, typename Init, typename... Args>
   int init(Owned<Handle, Reconciler> &handle, Init init, Args... args) noexcept;
