@@ -92,9 +92,9 @@ int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
   return errno = ENOSPC, -1;
 }
 
-/* StandIn::init_poll() puts a file on its shelf, another in its place, and then both back. The kernel refuses neither
- * of the two last where it took the two first: they name the same open fds. So only the first two can fail; and for the
- * same reason not StandIn::replace(), which puts the stand-in behind an open fd. */
+/* Placeholder::init_poll() puts a file on its shelf, another in its place, and then both back. The kernel refuses
+ * neither of the two last where it took the two first: they name the same open fds. So only the first two can fail; and
+ * for the same reason not Placeholder::replace(), which puts the placeholder file behind an open fd. */
 int dup3(int old, int new, int flags) {
   static int (*next)(int, int, int);
   static int shelf = -1, place = -1;
