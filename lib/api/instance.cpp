@@ -166,6 +166,10 @@ int Instance::detach(virt_uv_cb done, void *opaque) noexcept {
 
 void Instance::on_closed(void *opaque) {
   Instance &self = *static_cast<Instance *>(opaque);
+  if (self.reconciler_->is_still_entered()) {
+    self.reconciler_->keep(self.given_up_);
+    self.given_up_ = self.reconciler_;
+  }
   self.reconciler_ = nullptr;
   self.context_.log.info("detached");
   self.context_.log.set_function({});

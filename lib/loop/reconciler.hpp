@@ -76,7 +76,11 @@ class Reconciler {
   // Brings uv_run()'s view in line with what is registered.
   void set_alive() noexcept;
 
-  // Those given up are kept in reach, so that leak checkers know of them.
+  // Is it in use by a call besides the one that ends it? By a callback that runs the loop; or one left it by longjmp,
+  // and then the object stays for good.
+  bool is_still_entered() const noexcept { return entries_ > 1; }
+
+  // Those that stay are kept in reach, so that leak checkers know of them.
   void keep(Reconciler *earlier) noexcept { kept_ = earlier; }
 
  private:

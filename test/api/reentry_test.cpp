@@ -179,23 +179,17 @@ TEST_CASE("callbacks that run the loop meet nothing twice, and nothing after its
   }
 }
 
-TEST_CASE("after a callback that has left by longjmp, the next timeouts and watches fire") {
-  for (const int kind : {0, 1, 2}) {
-    INFO((kind == 0 ? "a timeout" : kind == 1 ? "a watch" : "a 0 timeout"));
+// Not out of a watch's callback: libuv keeps a pointer into the frame of uv__io_poll then, and writes through it.
+TEST_CASE("after a timeout's callback that has left by longjmp, the next timeouts fire") {
+  for (const int frequency : {1, 0}) {
+    INFO("frequency " << frequency);
     Host host;
-    Signal signal;
-    signal.raise();
     int jumps = 0, ticks = 0;
-    const int id =
-        kind == 1
-            ? virt_uv_add_handle(
-                  signal.get(), 1, [](int, int, int, void *opaque) { jump_out(static_cast<int *>(opaque)); }, &jumps,
-                  nullptr)
-            : virt_uv_add_timeout(
-                  kind == 0 ? 1 : 0, [](int, void *opaque) { jump_out(static_cast<int *>(opaque)); }, &jumps, nullptr);
+    const int id = virt_uv_add_timeout(
+        frequency, [](int, void *opaque) { jump_out(static_cast<int *>(opaque)); }, &jumps, nullptr);
     const int timer = virt_uv_add_timeout(2, count_timeout, &ticks, nullptr);
     while (jumps < 3) run_and_be_jumped_out_of(host.loop.get());
-    CHECK((kind == 1 ? virt_uv_remove_handle(id) : virt_uv_remove_timeout(id)) == 0);
+    CHECK(virt_uv_remove_timeout(id) == 0);
     ticks = 0;
     CHECK(host.loop.turn_until([&] { return ticks >= 2; }));
     CHECK(virt_uv_remove_timeout(timer) == 0);
@@ -203,8 +197,8 @@ TEST_CASE("after a callback that has left by longjmp, the next timeouts and watc
   }
 }
 
-TEST_CASE("a thread may end in any callback, and another goes on with the loop") {
-  for (const int kind : {0, 1, 2, 3}) {
+TEST_CASE("a thread may end in a callback, and another goes on with the loop") {
+  for (const int kind : {0, 1, 3}) {  // not in a watch's callback, as above
     INFO("kind " << kind << " of: ff, always-ready fd, watch, timeout");
     Host host;
     Signal signal;
