@@ -53,6 +53,8 @@ class Program:
     def __init__(self, *command, env=None, **options):
         self.command = [str(word) for word in command]
         environment = dict(os.environ, LC_ALL="C.UTF-8", **(env or {}))
+        # nohup, under which the tests may run, has it ignored.
+        options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
         self.process = subprocess.Popen(self.command, text=True, env=environment, **{**STDIO, **options})
         self.stdout = Lines(self.process.stdout) if self.process.stdout else None
         self.stderr = Lines(self.process.stderr) if self.process.stderr else None
