@@ -12,4 +12,4 @@ setarch --addr-no-randomize true 2>/dev/null && fixed_addresses=(setarch --addr-
 # By default UBSan only prints and continues. A finding of any sanitizer must fail the test.
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-export TSAN_OPTIONS=second_deadlock_stack=1
+export TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$PWD/test/tsan.supp

@@ -103,7 +103,7 @@ class WatchState {
     return change([=](WatchWord &word) {
       if (!word.is_live_as(id) || word.wanted() == wanted) return false;
       word = word.with_wanted(wanted);
-      if (!covers(word.armed(), wanted) || word.has(WatchWord::kDeferred)) word = word.with(WatchWord::kDirty);
+      if (!covers(word.armed(), wanted)) word = word.with(WatchWord::kDirty);
       return true;
     });
   }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The protocol of a watch's life, as lib/ has it: two workers call add, update and remove, in any order and for as
- * long as they like, on two slots with two generations each, while the loop's thread reconciles, dispatches, frees,
- * and is given up and taken again (detach, attach). Callbacks, `ff`s and the host's own code call in on the loop's
- * thread. Whatever the kernel or the clock decides may happen at any moment: an fd is ready, arming fails.
+ * The protocol of a watch's life, as lib/ has it: WORKERS threads call add, update and remove, in any order and for as
+ * long as they like, on one slot, or on two with TWO_SLOTS, each used GENERATIONS times, while the loop's thread
+ * reconciles, dispatches, frees, and is given up and taken again (detach, attach). Callbacks, `ff`s and the host's own
+ * code call in on the loop's thread. Whatever the kernel or the clock decides may happen at any moment: an fd is ready,
+ * arming fails.
  *
  * Every label is a step that another thread can see, and every inline one that only its own thread can; the code names
  * them ("model: UPDATE_SWAP"). What a thread does alone is part of the step before it. A loop around a compare-and-swap
@@ -35,6 +36,11 @@
 #ifndef GENERATIONS
 #define GENERATIONS 2 /* how often a slot is used */
 #endif
+#ifdef TWO_SLOTS
+#define SECOND_FREE 2 /* behind the first in the free list */
+#else
+#define SECOND_FREE NONE
+#endif
 
 #define NONE 0 /* indexes of slots start at 1, and so do registrations */
 
@@ -57,7 +63,7 @@
 
 /* --- The slot table: any thread --- */
 short word[3];
-byte next[3]; /* in the one list that a slot is in */
+byte next[3] = { NONE, SECOND_FREE, NONE }; /* in the one list that a slot is in */
 byte dup[3];
 byte opaque[3];
 bit direct[3];
@@ -198,8 +204,10 @@ inline choose_mask() {
   if
   :: mask = 0
   :: mask = 1
+#ifndef ONE_EVENT
   :: mask = 2
   :: mask = 3
+#endif
   fi
 }
 
@@ -269,12 +277,7 @@ inline mark_changed(on_loop) {
 
 /* Watches::update(): `old` is the word that it judges by. */
 inline update(on_loop) {
-  word[slot] = WITH_WANTED(word[slot], mask) |
-#ifdef BREAK_REQUEST
-    (COVERS(ARMED(old), mask) -> 0 : DIRTY);
-#else
-    (COVERS(ARMED(old), mask) && !(old & DEFERRED) -> 0 : DIRTY);
-#endif
+  word[slot] = WITH_WANTED(word[slot], mask) | (COVERS(ARMED(old), mask) -> 0 : DIRTY);
   word_after = word[slot];
   pushes = (!(old & DIRTY) && (word_after & DIRTY));
   wakes = pushes;
@@ -358,9 +361,14 @@ REMOVE_CLOSE:
     mark_changed(on_loop)
   }
 REQUEST:
-  atomic { requested = 1; goto FOLLOW }
+  atomic {
+#ifndef BREAK_REQUEST
+    requested = 1;
+#endif
+    goto FOLLOW
+  }
 PUSH:
-  push(dirty, slot);
+  atomic { push(dirty, slot); goto FOLLOW }
 FOLLOW:
   atomic {
     if
@@ -817,7 +825,7 @@ LEAVE_SWAP:
     fi
   }
 LEAVE_PUSH:
-  push(dirty, watch);
+  atomic { push(dirty, watch); goto LEFT }
 LEFT:
   atomic {
     close_poll(watch);

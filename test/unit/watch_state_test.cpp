@@ -70,14 +70,13 @@ void check_step(Step step, Outcome outcome) {
 
 }  // namespace
 
-TEST_CASE("update takes the mask, and marks the watch where it is not armed for it, or is deferred") {
+TEST_CASE("update takes the mask, and marks the watch where it is not armed for it") {
   for (int wanted = 0; wanted < 16; ++wanted)
     check_step([=](WatchState &state) { return state.update(kId, wanted); },
                [=](WatchWord word) -> Expected {
                  if (!word.is_live() || word.wanted() == wanted) return unchanged(word);
                  const bool is_covered = (wanted | word.armed()) == word.armed();
-                 const bool marks = !is_covered || word.has(WatchWord::kDeferred);
-                 return {true, true, wanted, word.armed(), flags_of(word) | (marks ? WatchWord::kDirty : 0)};
+                 return {true, true, wanted, word.armed(), flags_of(word) | (!is_covered ? WatchWord::kDirty : 0)};
                });
 }
 
