@@ -14,7 +14,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 exec </dev/null
 export LC_ALL=C.UTF-8
 
-readonly tree=build-check/coverage lines=98 branches=92
+tree=build-check/coverage lines=98 branches=92
 
 tools/deps.sh test
 

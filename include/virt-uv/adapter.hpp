@@ -125,7 +125,7 @@ class Adapter {
   Adapter(Adapter &&other) noexcept : attached_(std::exchange(other.attached_, false)) {}
   Adapter &operator=(Adapter &&other) noexcept {
     if (this != &other) {
-      give_up();
+      release();
       attached_ = std::exchange(other.attached_, false);
     }
     return *this;
@@ -133,7 +133,7 @@ class Adapter {
 
   /* Starts the detach. The loop must run one more iteration before uv_loop_close(). To learn when the detach is done,
    * call detach(done). */
-  ~Adapter() { give_up(); }
+  ~Adapter() { release(); }
 
   explicit operator bool() const noexcept { return attached_; }
 
@@ -176,7 +176,7 @@ class Adapter {
 
  private:
   /* An error is ignored: it means that there is nothing to detach, because the host has done it in another way. */
-  void give_up() noexcept {
+  void release() noexcept {
     if (std::exchange(attached_, false)) virt_uv_detach(nullptr, nullptr);
   }
 

@@ -88,7 +88,7 @@ bool Instance::is_wrong_thread(const char *call) noexcept {
 }
 
 bool Instance::is_attached_here(uv_loop_t *loop) noexcept {
-  return state() == State::kAttached && loop == loop_.load() && !reconciler_->give_up_if_lost();
+  return state() == State::kAttached && loop == loop_.load() && !reconciler_->abandon_if_lost();
 }
 
 int Instance::refuse_busy() noexcept {
@@ -112,7 +112,7 @@ int Instance::attach(uv_loop_t *loop, const virt_uv_options &options) noexcept {
   }
   // A loop of another thread's is not ours to look at, except that handles which its host has closed are in nobody's
   // use.
-  if (state() == State::kAttached && !waker_.has_loop()) reconciler_->give_up_if_lost();
+  if (state() == State::kAttached && !waker_.has_loop()) reconciler_->abandon_if_lost();
   if (!move(State::kDetached, State::kAttaching)) return refuse_busy();
   int err = loop::check_libuv(context_.log, loop);
   if (err == 0) err = register_with_libvirt(context_.log, timeouts_);
@@ -147,7 +147,7 @@ int Instance::open(uv_loop_t *loop) noexcept {
 
 int Instance::detach(virt_uv_cb done, void *opaque) noexcept {
   if (is_wrong_thread("virt_uv_detach")) return UV_EPERM;
-  if (state() == State::kAttached) reconciler_->give_up_if_lost();
+  if (state() == State::kAttached) reconciler_->abandon_if_lost();
   if (std::exchange(was_lost_, false)) {
     context_.log.set_function({});  // the host may free it from here on
     return UV_ECONNABORTED;
@@ -167,8 +167,8 @@ int Instance::detach(virt_uv_cb done, void *opaque) noexcept {
 void Instance::on_closed(void *opaque) {
   Instance &self = *static_cast<Instance *>(opaque);
   if (self.reconciler_->is_still_entered()) {
-    self.reconciler_->keep(self.given_up_);
-    self.given_up_ = self.reconciler_;
+    self.reconciler_->keep(self.abandoned_);
+    self.abandoned_ = self.reconciler_;
   }
   self.reconciler_ = nullptr;
   self.context_.log.info("detached");
@@ -182,8 +182,8 @@ void Instance::on_closed(void *opaque) {
 void Instance::on_lost(void *opaque) {
   Instance &self = *static_cast<Instance *>(opaque);
   self.loop_.store(nullptr);
-  self.reconciler_->keep(self.given_up_);
-  self.given_up_ = std::exchange(self.reconciler_, nullptr);
+  self.reconciler_->keep(self.abandoned_);
+  self.abandoned_ = std::exchange(self.reconciler_, nullptr);
   self.was_lost_ = true;
   self.state_.store(State::kDetached, std::memory_order_release);
   self.context_.log.error("the host has closed virt-uv's handles; that loop is given up: attach again");

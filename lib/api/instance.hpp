@@ -75,8 +75,8 @@ class Instance {
   std::atomic<uv_loop_t *> loop_{nullptr};
   // The loop's thread only.
   loop::Reconciler *reconciler_ = nullptr;
-  loop::Reconciler *given_up_ = nullptr;  // kept in reach; the earlier ones are behind it
-  bool was_lost_ = false;                 // and virt_uv_detach has not said so yet
+  loop::Reconciler *abandoned_ = nullptr;  // kept in reach; the earlier ones are behind it
+  bool was_lost_ = false;                  // and virt_uv_detach has not said so yet
   bool referenced_ = true;
   virt_uv_cb detached_ = nullptr;
   void *detached_opaque_ = nullptr;

@@ -37,7 +37,7 @@ void measured(Context &context, const Called &called, CallStats &stats, std::uin
 // Inlined: beside the callbacks that it calls, a call more would show. UBSan leaves it alone: what pthread_exit
 // unwinds with is no C++ object, and g++ 12 has the reference to it refer to NULL.
 template <typename Call>
-[[gnu::always_inline, gnu::no_sanitize("undefined")]] inline void call_guarded(Context &context, Call &&call) {
+__attribute__((always_inline, no_sanitize("undefined"))) inline void call_guarded(Context &context, Call &&call) {
   calling_out();
   try {
     call();

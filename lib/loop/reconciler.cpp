@@ -113,7 +113,7 @@ bool Reconciler::is_lost() const noexcept {
          is_closing(wake_poll_.handle) || is_closing(prepare_.handle) || polls_.is_lost();
 }
 
-bool Reconciler::give_up_if_lost() noexcept {
+bool Reconciler::abandon_if_lost() noexcept {
   if (closing_ || !is_lost()) return false;
   closing_ = true;
   waker_.close();
@@ -136,7 +136,7 @@ void Reconciler::on_timer(uv_timer_t *timer) {
   Reconciler &self = *Owned<uv_timer_t, Reconciler>::of(timer).owner;
   if (self.is_barred()) return;
   self.waker_.find_thread();
-  if (self.give_up_if_lost()) return;
+  if (self.abandon_if_lost()) return;
   const Entry entry(self);
   const Waker::CallbackScope scope(self.waker_);
   self.timer_due_ = kNever;
@@ -167,7 +167,7 @@ void Reconciler::on_prepare(uv_prepare_t *prepare) {
   }
   self.waker_.begin_iteration();
   self.context_.active_calls.drop_gone();
-  if (self.give_up_if_lost()) return;
+  if (self.abandon_if_lost()) return;
   // The wake-up would come to check without this; so what is wanted by now holds in this iteration.
   if (self.waker_.has_request()) self.reconcile();  // model: PREPARE
 }
@@ -175,7 +175,7 @@ void Reconciler::on_prepare(uv_prepare_t *prepare) {
 // The check of the same iteration reconciles.
 void Reconciler::on_wake(uv_poll_t *poll, int, int) {
   Reconciler &self = *Owned<uv_poll_t, Reconciler>::of(poll).owner;
-  if (self.is_barred() || self.give_up_if_lost()) return;
+  if (self.is_barred() || self.abandon_if_lost()) return;
   eventfd_t ignored;
   eventfd_read(self.wake_fd_, &ignored);  // fails only where there is nothing to read
   self.waker_.request_check();
@@ -183,7 +183,7 @@ void Reconciler::on_wake(uv_poll_t *poll, int, int) {
 
 void Reconciler::on_check(uv_check_t *check) {
   Reconciler &self = *Owned<uv_check_t, Reconciler>::of(check).owner;
-  if (self.is_barred() || self.give_up_if_lost()) return;
+  if (self.is_barred() || self.abandon_if_lost()) return;
   const Entry entry(self);
   const Waker::CallbackScope scope(self.waker_);
   self.polls_.dispatch_always_ready();
@@ -197,11 +197,11 @@ void Reconciler::on_check(uv_check_t *check) {
 // --- What the handles stand for ---
 
 void Reconciler::reconcile() noexcept {
-  if (closing_ || give_up_if_lost()) return;
+  if (closing_ || abandon_if_lost()) return;
   waker_.acknowledge();
   polls_.reconcile();
   timeouts_.reconcile();
-  if (closing_ || (polls_.is_lost() && give_up_if_lost())) return;  // noticed by now; or a log function has detached
+  if (closing_ || (polls_.is_lost() && abandon_if_lost())) return;  // noticed by now; or a log function has detached
   set_timer();
   const bool needs_check = polls_.has_always_ready() || has_frees() || is_drained();
   set_check(needs_check);

@@ -66,7 +66,7 @@ class Reconciler {
   void close() noexcept;
 
   // Gives the loop up, if the host has closed a handle; `lost` is called then.
-  bool give_up_if_lost() noexcept;
+  bool abandon_if_lost() noexcept;
 
   Polls &polls() noexcept { return polls_; }
 

@@ -28,7 +28,7 @@ Call read_call(napi_env env, napi_callback_info info) {
   return call;
 }
 
-napi_value answer(napi_env env, const char *function, int err) {
+napi_value result_of(napi_env env, const char *function, int err) {
   if (err < 0) throw_error(env, function, err);
   return nullptr;
 }
@@ -37,7 +37,7 @@ napi_value attach(napi_env env, napi_callback_info info) {
   const Call call = read_call(env, info);
   std::uint32_t slow_callback_ms = 0;
   JS_CHECK(napi_get_value_uint32(env, call.argument, &slow_callback_ms));
-  return answer(env, "attach", call.attachment->attach(slow_callback_ms));
+  return result_of(env, "attach", call.attachment->attach(slow_callback_ms));
 }
 
 template <int (Attachment::*start)(Function)>
@@ -46,7 +46,7 @@ napi_value call_later(napi_env env, napi_callback_info info, const char *name) {
   Function function(env, call.argument);
   const int err = (call.attachment->*start)(function);
   if (err < 0) function.release();
-  return answer(env, name, err);
+  return result_of(env, name, err);
 }
 
 napi_value detach(napi_env env, napi_callback_info info) {
@@ -56,18 +56,18 @@ napi_value detach(napi_env env, napi_callback_info info) {
 napi_value drain(napi_env env, napi_callback_info info) { return call_later<&Attachment::drain>(env, info, "drain"); }
 
 napi_value ref(napi_env env, napi_callback_info info) {
-  return answer(env, "ref", read_call(env, info).attachment->ref());
+  return result_of(env, "ref", read_call(env, info).attachment->ref());
 }
 
 napi_value unref(napi_env env, napi_callback_info info) {
-  return answer(env, "unref", read_call(env, info).attachment->unref());
+  return result_of(env, "unref", read_call(env, info).attachment->unref());
 }
 
 napi_value on_log(napi_env env, napi_callback_info info) {
   const Call call = read_call(env, info);
   napi_valuetype type = napi_undefined;
   JS_CHECK(napi_typeof(env, call.argument, &type));
-  return answer(env, "onLog", call.attachment->listen(type == napi_function ? call.argument : nullptr));
+  return result_of(env, "onLog", call.attachment->listen(type == napi_function ? call.argument : nullptr));
 }
 
 napi_value stats(napi_env env, napi_callback_info) { return stats_object(env); }

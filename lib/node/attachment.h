@@ -54,10 +54,10 @@ class Attachment {
   void cancel_drains();
 
   static void on_before_sleep(uv_prepare_t *prepare);
-  static void on_idle(void *drain);
-  static void on_library_detached(void *self);
-  static void on_prepare_closed(uv_handle_t *handle);
-  static void on_env_cleanup(napi_async_cleanup_hook_handle hook, void *self);
+  static void on_idle(void *opaque);
+  static void on_library_detached(void *opaque);
+  static void on_prepare_closed(uv_handle_t *prepare);
+  static void on_env_cleanup(napi_async_cleanup_hook_handle hook, void *opaque);
 
   napi_env env_;
   uv_loop_t *loop_;

@@ -33,7 +33,8 @@ void forward(virt_uv_log_level level, const char *message, void *opaque) {
   const std::lock_guard<std::mutex> guard(channels().lock);
   const auto channel = channels().by_id.find(reinterpret_cast<std::uintptr_t>(opaque));
   if (channel == channels().by_id.end()) return;
-  if (napi_call_threadsafe_function(channel->second, line.get(), napi_tsfn_nonblocking) == napi_ok) line.release();
+  if (napi_call_threadsafe_function(channel->second, line.get(), napi_tsfn_nonblocking) != napi_ok) return;
+  static_cast<void>(line.release());  // the channel's from here on
 }
 
 const char *level_name(virt_uv_log_level level) {

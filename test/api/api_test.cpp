@@ -69,12 +69,12 @@ TEST_CASE("stats follow a watch and a timeout from add to free") {
 TEST_CASE("walk tells of each watch and timeout what was asked for and how often it was called") {
   Host host;
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   int fired = 0;
   const int watch = virt_uv_add_handle(
       signal.get(), VIR_EVENT_HANDLE_READABLE, [](int, int, int, void *opaque) { count(opaque); }, &fired, nullptr);
   const int timer = virt_uv_add_timeout(-5, no_timeout_callback, nullptr, nullptr);
-  REQUIRE(host.loop.turn_until([&] { return fired >= 2; }));
+  REQUIRE(host.loop.run_until([&] { return fired >= 2; }));
   const std::vector<virt_uv_entry> all = entries();
   REQUIRE(all.size() == 2);
   CHECK(all[0].size == sizeof(virt_uv_entry));
@@ -121,12 +121,12 @@ TEST_CASE("drain waits for the last ff, and calls each waiting callback once") {
   REQUIRE(virt_uv_drain(count, &idle) == 0);
   REQUIRE(virt_uv_drain(count, &idle) == 0);
   CHECK(idle == 0);
-  host.loop.turn(5);
+  host.loop.run_iterations(5);
   CHECK(idle == 0);  // something is registered
   virt_uv_remove_timeout(timer);
-  REQUIRE(host.loop.turn_until([&] { return idle > 0; }));
+  REQUIRE(host.loop.run_until([&] { return idle > 0; }));
   CHECK(freed == 1);
-  host.loop.turn(5);
+  host.loop.run_iterations(5);
   CHECK(idle == 2);
 }
 
@@ -135,7 +135,7 @@ TEST_CASE("drain calls back in the loop, not within the call, when nothing is re
   int idle = 0;
   REQUIRE(virt_uv_drain(count, &idle) == 0);
   CHECK(idle == 0);
-  CHECK(host.loop.turn_until([&] { return idle == 1; }));
+  CHECK(host.loop.run_until([&] { return idle == 1; }));
 }
 
 TEST_CASE("a drain alone keeps uv_run from returning, until it has called back") {
@@ -158,7 +158,7 @@ TEST_CASE("a drain that waits when the loop is detached waits on for the next on
   virt_uv_remove_timeout(timer);
   CHECK(idle == 0);
   Host next;
-  CHECK(next.loop.turn_until([&] { return idle == 1; }));
+  CHECK(next.loop.run_until([&] { return idle == 1; }));
 }
 
 TEST_CASE("what is registered keeps uv_run from returning, and unref'd it does not") {
@@ -198,7 +198,7 @@ TEST_CASE("a callback that holds the loop for long is measured, counted and name
   const virt_uv_stats before = stats();
   int held = 0;
   const int timer = virt_uv_add_timeout(0, hold_the_loop, &held, nullptr);
-  REQUIRE(host.loop.turn_until([&] { return held > 0; }));
+  REQUIRE(host.loop.run_until([&] { return held > 0; }));
   const std::string name = "the callback of timeout " + std::to_string(timer);
   CHECK(host.lines.count(VIRT_UV_LOG_WARN, name) == held);
   CHECK(stats().slow_callbacks == before.slow_callbacks + static_cast<std::uint64_t>(held));
@@ -211,7 +211,7 @@ TEST_CASE("with slow_callback_ms 0 nothing is measured") {
   Host host;
   int held = 0;
   const int timer = virt_uv_add_timeout(0, hold_the_loop, &held, nullptr);
-  REQUIRE(host.loop.turn_until([&] { return held > 0; }));
+  REQUIRE(host.loop.run_until([&] { return held > 0; }));
   CHECK(host.lines.count(VIRT_UV_LOG_WARN, "") == 0);
   CHECK(entries().at(0).longest_us == 0);
   virt_uv_remove_timeout(timer);
@@ -223,7 +223,7 @@ TEST_CASE("with slow_callback_ms 0 nothing is measured") {
 TEST_CASE("an exception from any callback is logged and counted, and the loop goes on") {
   Host host;
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   const std::uint64_t before = stats().exceptions;
   const auto thrown = [&] { return static_cast<int>(stats().exceptions - before); };
 
@@ -235,7 +235,7 @@ TEST_CASE("an exception from any callback is logged and counted, and the loop go
       },
       nullptr, [](void *) { throw std::runtime_error("from an ff"); });
   REQUIRE(watch >= 1);
-  REQUIRE(host.loop.turn_until([&] { return thrown() == 2; }));
+  REQUIRE(host.loop.run_until([&] { return thrown() == 2; }));
   CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "from a watch") == 1);
   CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "from an ff") == 1);
 
@@ -246,11 +246,11 @@ TEST_CASE("an exception from any callback is logged and counted, and the loop go
         throw 42;
       },
       nullptr, [](void *) { throw std::string("no std::exception"); });
-  REQUIRE(host.loop.turn_until([&] { return thrown() == 4; }));
+  REQUIRE(host.loop.run_until([&] { return thrown() == 4; }));
   CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "without a text") == 2);
 
   REQUIRE(virt_uv_drain([](void *) { throw std::runtime_error("from a drain"); }, nullptr) == 0);
-  REQUIRE(host.loop.turn_until([&] { return thrown() == 5; }));
+  REQUIRE(host.loop.run_until([&] { return thrown() == 5; }));
 
   const int timer = virt_uv_add_timeout(-1, no_timeout_callback, nullptr, nullptr);
   CHECK(virt_uv_walk([](const virt_uv_entry *, void *) { throw 1; }, nullptr) == 1);
@@ -258,13 +258,13 @@ TEST_CASE("an exception from any callback is logged and counted, and the loop go
   virt_uv_remove_timeout(timer);
 
   REQUIRE(virt_uv_detach([](void *) { throw std::runtime_error("from done"); }, nullptr) == 0);
-  CHECK(host.loop.turn_until([&] { return thrown() == 7; }));
+  CHECK(host.loop.run_until([&] { return thrown() == 7; }));
 }
 
 TEST_CASE("a watch whose callback lets an exception out is called again") {
   Host host;
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   int fired = 0;
   const int watch = virt_uv_add_handle(
       signal.get(), VIR_EVENT_HANDLE_READABLE,
@@ -273,7 +273,7 @@ TEST_CASE("a watch whose callback lets an exception out is called again") {
         throw 1;
       },
       &fired, nullptr);
-  CHECK(host.loop.turn_until([&] { return fired >= 3; }));
+  CHECK(host.loop.run_until([&] { return fired >= 3; }));
   virt_uv_remove_handle(watch);
   CHECK(drain(host.loop));
 }
@@ -286,7 +286,7 @@ TEST_CASE("an exception from the logger is dropped") {
   CHECK(virt_uv_add_timeout(0, nullptr, nullptr, nullptr) == -1);
   int fired = 0;
   const int timer = virt_uv_add_timeout(0, count_timeout, &fired, nullptr);
-  CHECK(host.loop.turn_until([&] { return fired > 0; }));
+  CHECK(host.loop.run_until([&] { return fired > 0; }));
   virt_uv_remove_timeout(timer);
   CHECK(drain(host.loop));
 }
@@ -317,7 +317,7 @@ TEST_CASE("one line of each level", "[.lines]") {
   REQUIRE(virt_uv_add_timeout(0, nullptr, nullptr, nullptr) == -1);  // error
   int held = 0;
   const int timer = virt_uv_add_timeout(0, hold_the_loop, &held, nullptr);  // debug
-  REQUIRE(loop.turn_until([&] { return held > 0; }));                       // warn
+  REQUIRE(loop.run_until([&] { return held > 0; }));                        // warn
   virt_uv_remove_timeout(timer);
   REQUIRE(drain(loop));
   REQUIRE(detach(loop));

@@ -86,7 +86,7 @@ TEST_CASE("an attach that comes too early, while a detach goes on, changes nothi
   CHECK(virt_uv_detach(nullptr, nullptr) == UV_EALREADY);
   CHECK(virt_uv_drain(ignore, nullptr) == UV_ENOTCONN);
   CHECK(virt_uv_loop() == nullptr);
-  REQUIRE(host.loop.turn_until([&] { return done; }));
+  REQUIRE(host.loop.run_until([&] { return done; }));
   CHECK(host.lines.count(VIRT_UV_LOG_INFO, "detached") == 1);
 }
 
@@ -129,15 +129,15 @@ TEST_CASE("add_timeout refuses a NULL callback, says why, and never calls ff") {
 TEST_CASE("unknown event bits are ignored, in add and in update") {
   Host host;
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   int events = 0;
   const auto note = [](int, int, int bits, void *opaque) { *static_cast<int *>(opaque) |= bits; };
   const int watch = virt_uv_add_handle(signal.get(), ~0xf, note, &events, nullptr);
   REQUIRE(watch >= 1);
-  host.loop.turn(3);
+  host.loop.run_iterations(3);
   CHECK(events == 0);
   virt_uv_update_handle(watch, 0x7ffffff0 | VIR_EVENT_HANDLE_READABLE);
-  REQUIRE(host.loop.turn_until([&] { return events != 0; }));
+  REQUIRE(host.loop.run_until([&] { return events != 0; }));
   CHECK(events == VIR_EVENT_HANDLE_READABLE);
   CHECK(virt_uv_remove_handle(watch) == 0);
   CHECK(drain(host.loop));
@@ -154,7 +154,7 @@ TEST_CASE("ids that are not registered: remove returns -1, update does nothing")
   REQUIRE(virt_uv_remove_timeout(stale_timer) == 0);
   CHECK(virt_uv_remove_handle(stale_watch) == -1);  // before its ff
   CHECK(virt_uv_remove_timeout(stale_timer) == -1);
-  REQUIRE(host.loop.turn_until([] { return stats().frees_pending == 0; }));
+  REQUIRE(host.loop.run_until([] { return stats().frees_pending == 0; }));
   for (const int id : {0, -1, INT_MIN, INT_MAX, stale_watch, stale_timer, 1 << 20, 1 << 19}) {
     if (id == watch || id == timer) continue;
     virt_uv_update_handle(id, VIR_EVENT_HANDLE_READABLE);
@@ -176,14 +176,14 @@ TEST_CASE("a stale id never reaches the watch that has its place now") {
   REQUIRE(virt_uv_remove_handle(stale) == 0);
   REQUIRE(drain(host.loop));
   int fired = 0;
-  signal.raise();
+  signal.make_readable();
   const int now = virt_uv_add_handle(
       signal.get(), VIR_EVENT_HANDLE_READABLE, [](int, int, int, void *opaque) { ++*static_cast<int *>(opaque); },
       &fired, nullptr);
   CHECK(now != stale);
   virt_uv_update_handle(stale, 0);
   CHECK(virt_uv_remove_handle(stale) == -1);
-  CHECK(host.loop.turn_until([&] { return fired > 0; }));
+  CHECK(host.loop.run_until([&] { return fired > 0; }));
   CHECK(virt_uv_remove_handle(now) == 0);
   CHECK(drain(host.loop));
 }
@@ -195,7 +195,7 @@ TEST_CASE("a negative frequency is a disabled timeout, and INT_MAX a very late o
   for (const int frequency : {INT_MIN, -2, -1, INT_MAX})
     timers.push_back(virt_uv_add_timeout(
         frequency, [](int, void *opaque) { ++*static_cast<int *>(opaque); }, &fired, nullptr));
-  host.loop.turn(10);
+  host.loop.run_iterations(10);
   CHECK(fired == 0);
   for (const int timer : timers) CHECK(virt_uv_remove_timeout(timer) == 0);
   CHECK(drain(host.loop));
@@ -209,10 +209,10 @@ TEST_CASE("an update to a negative frequency stops a timeout, and one to INT_MIN
   for (const int frequency : {INT_MIN, -1}) {
     virt_uv_update_timeout(timer, 0);
     fired = 0;
-    REQUIRE(host.loop.turn_until([&] { return fired > 0; }));
+    REQUIRE(host.loop.run_until([&] { return fired > 0; }));
     virt_uv_update_timeout(timer, frequency);
     fired = 0;
-    host.loop.turn(5);
+    host.loop.run_iterations(5);
     CHECK(fired == 0);
   }
   CHECK(virt_uv_remove_timeout(timer) == 0);

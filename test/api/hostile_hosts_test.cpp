@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "child.hpp"
 #include "host.hpp"
 #include "pipes.hpp"
 #include "self.hpp"
@@ -69,7 +70,7 @@ struct Act {
 class Leading {
  public:
   Leading(Place place, Act &act) {
-    signal_.raise();
+    signal_.make_readable();
     if (place == Place::kTimeout) timers_.push_back(virt_uv_add_timeout(1, Act::timeout, &act, nullptr));
     if (place == Place::kZeroTimeout) timers_.push_back(virt_uv_add_timeout(0, Act::timeout, &act, nullptr));
     if (place == Place::kWatch) watches_.push_back(virt_uv_add_handle(signal_.get(), 1, Act::event, &act, nullptr));
@@ -97,7 +98,7 @@ void close_in_a_callback(Place place, uv_handle_type type) {
   Host host;
   REQUIRE(drain(host.loop));
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   int events = 0, ticks = 0, watch = -1, timer = -1;
   const auto add = [&] {
     watch = virt_uv_add_handle(signal.get(), 0, count_event, &events, nullptr);
@@ -111,15 +112,15 @@ void close_in_a_callback(Place place, uv_handle_type type) {
   };
   if (place != Place::kIdle) add();
   Leading leading(place, act);
-  REQUIRE(host.loop.turn_until([&] { return act.done; }));
-  host.loop.turn(1);
+  REQUIRE(host.loop.run_until([&] { return act.done; }));
+  host.loop.run_iterations(1);
   CHECK(virt_uv_loop() == nullptr);
 
   // All that was registered goes on.
   const virt_uv_options options = logging_to(host.lines);
   events = ticks = 0;
   REQUIRE(virt_uv_attach(host.loop.get(), &options) == 0);
-  CHECK(host.loop.turn_until([&] { return events > 0 && ticks > 0; }));
+  CHECK(host.loop.run_until([&] { return events > 0 && ticks > 0; }));
   // By the next call at the latest: where all are closed, nothing of ours runs in the loop any more.
   CHECK(host.lines.count(VIRT_UV_LOG_ERROR, kGivenUp) == 1);
   CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "") == 1);
@@ -127,14 +128,6 @@ void close_in_a_callback(Place place, uv_handle_type type) {
   CHECK(virt_uv_remove_handle(watch) == 0);
   CHECK(virt_uv_remove_timeout(timer) == 0);
   CHECK(drain(host.loop));
-}
-
-int run_child(const std::function<int()> &body) {
-  const pid_t child = fork();
-  if (child == 0) _exit(body());
-  int status = -1;
-  REQUIRE(waitpid(child, &status, 0) == child);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 }  // namespace
@@ -147,7 +140,7 @@ TEST_CASE("no handle of the library ever has data, so a host that closes those w
   SocketPair pair;
   Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
   int events = 0;
-  signal.raise();
+  signal.make_readable();
   const int ids[] = {virt_uv_add_handle(signal.get(), 1, count_event, &events, nullptr),
                      virt_uv_add_handle(pair.ours.get(), 1, no_event, nullptr, nullptr),
                      virt_uv_add_handle(null.get(), 1, no_event, nullptr, nullptr)};
@@ -159,25 +152,25 @@ TEST_CASE("no handle of the library ever has data, so a host that closes those w
   };
   CHECK(handles_of(host.loop).size() >= 5);
   CHECK(number_with_data() == 0);
-  host.loop.turn(3);
+  host.loop.run_iterations(3);
   CHECK(handles_of(host.loop).size() >= 7);
   CHECK(number_with_data() == 0);
   for (const int events_wanted : {0, 3, 1}) {
     virt_uv_update_handle(ids[0], events_wanted);
-    host.loop.turn(1);
+    host.loop.run_iterations(1);
     CHECK(number_with_data() == 0);
   }
   for (uv_handle_t *handle : handles_of(host.loop))
     if (handle->data != nullptr) uv_close(handle, nullptr);
   events = 0;
-  CHECK(host.loop.turn_until([&] { return events > 1; }));
+  CHECK(host.loop.run_until([&] { return events > 1; }));
   for (const int id : ids) CHECK(virt_uv_remove_handle(id) == 0);
   CHECK(virt_uv_remove_timeout(timer) == 0);
-  host.loop.turn(1);
+  host.loop.run_iterations(1);
   CHECK(number_with_data() == 0);
   REQUIRE(virt_uv_detach(nullptr, nullptr) == 0);
-  CHECK(number_with_data() == 0);                                                  // those that are closing as well
-  CHECK(host.loop.turn_until([&] { return handles_of(host.loop).size() <= 1; }));  // the wait's own timer is left
+  CHECK(number_with_data() == 0);                                                 // those that are closing as well
+  CHECK(host.loop.run_until([&] { return handles_of(host.loop).size() <= 1; }));  // the wait's own timer is left
 }
 
 TEST_CASE("a host may close every handle inside any callback, after an update, and all goes on at the next attach") {
@@ -195,18 +188,18 @@ TEST_CASE("a host that closes handles of one type between two iterations is noti
     INFO(uv_handle_type_name(type));
     Host host;
     Signal signal;
-    signal.raise();
+    signal.make_readable();
     int events = 0, ticks = 0;
     const int watch = virt_uv_add_handle(signal.get(), 1, count_event, &events, nullptr);
     const int timer = virt_uv_add_timeout(1, count_timeout, &ticks, nullptr);
-    host.loop.turn(3);
+    host.loop.run_iterations(3);
     close_handles(host.loop, type);
-    CHECK(host.loop.turn_until([&] { return virt_uv_loop() == nullptr; }));
+    CHECK(host.loop.run_until([&] { return virt_uv_loop() == nullptr; }));
     CHECK(host.lines.count(VIRT_UV_LOG_ERROR, kGivenUp) == 1);
     const virt_uv_options options = logging_to(host.lines);
     events = ticks = 0;
     REQUIRE(virt_uv_attach(host.loop.get(), &options) == 0);
-    CHECK(host.loop.turn_until([&] { return events > 0 && ticks > 0; }));
+    CHECK(host.loop.run_until([&] { return events > 0 && ticks > 0; }));
     CHECK(virt_uv_remove_handle(watch) == 0);
     CHECK(virt_uv_remove_timeout(timer) == 0);
     CHECK(drain(host.loop));
@@ -227,7 +220,7 @@ TEST_CASE("a logger is not called any more once detach has returned UV_ECONNABOR
   CHECK(virt_uv_add_timeout(0, nullptr, nullptr, nullptr) == -1);
   virt_uv_report_exception("after the end");
   CHECK(lines.count(VIRT_UV_LOG_ERROR, "") == 0);
-  loop.turn(3);
+  loop.run_iterations(3);
 }
 
 TEST_CASE("a refused attach leaves the options that are in force") {
@@ -278,7 +271,7 @@ TEST_CASE("the log function may detach, and done comes") {
     options.log_opaque = &detacher;
     REQUIRE(virt_uv_attach(loop.get(), &options) == 0);
     cause();
-    CHECK(loop.turn_until([&] { return detacher.done; }));
+    CHECK(loop.run_until([&] { return detacher.done; }));
     CHECK(detacher.result == 0);
     CHECK(handles_of(loop).empty());
   }
@@ -294,7 +287,7 @@ TEST_CASE("a registration by a thread that is not the loop's leaves libuv's coun
     pthread_t first{}, second{};
     std::thread runner([&] {
       first = pthread_self();
-      host.loop.turn(3);
+      host.loop.run_iterations(3);
     });
     runner.join();
     Signal signal;
@@ -330,7 +323,7 @@ TEST_CASE("calls for the loop's thread are refused on another while the loop is 
     }).join();
   };
   Leading leading(Place::kTimeout, act);
-  REQUIRE(host.loop.turn_until([&] { return act.done; }));
+  REQUIRE(host.loop.run_until([&] { return act.done; }));
   for (const int result : results) CHECK(result == UV_EPERM);
   CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "virt_uv_attach: another thread") >= 1);
   CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "virt_uv_detach: another thread") == 1);
@@ -357,13 +350,13 @@ TEST_CASE("a deferred watch is freed within a few iterations of its removal, and
         [](void *opaque) { count(static_cast<Both *>(opaque)->freed); });
     const std::uint64_t before = stats().inspections;
     REQUIRE(send(tcp.peer.get(), "!", 1, MSG_OOB) == 1);
-    REQUIRE(host.loop.turn_until([&] { return stats().inspections > before; }));
+    REQUIRE(host.loop.run_until([&] { return stats().inspections > before; }));
     REQUIRE(calls == 0);
     if (removes)
       REQUIRE(virt_uv_remove_handle(id) == 0);
     else
       virt_uv_update_handle(id, VIR_EVENT_HANDLE_WRITABLE);
-    host.loop.turn(kIterations);
+    host.loop.run_iterations(kIterations);
     CHECK((removes ? freed : calls) > 0);
     if (!removes) CHECK(virt_uv_remove_handle(id) == 0);
     CHECK(drain(host.loop));
@@ -380,15 +373,16 @@ TEST_CASE("watching a regular file leaves a POSIX record lock on it held") {
   lock.l_whence = SEEK_SET;
   REQUIRE(fcntl(file.get(), F_SETLK, &lock) == 0);
   const auto is_held = [&] {
-    return run_child([&] {
+    const int status = status_of(fork_child([&] {
       struct flock asked = lock;
       return fcntl(file.get(), F_GETLK, &asked) == 0 && asked.l_type == F_WRLCK ? 1 : 0;
-    });
+    }));
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   };
   REQUIRE(is_held() == 1);
   int events = 0;
   const int watch = virt_uv_add_handle(file.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
-  REQUIRE(host.loop.turn_until([&] { return events > 0; }));
+  REQUIRE(host.loop.run_until([&] { return events > 0; }));
   CHECK(is_held() == 1);
   CHECK(virt_uv_remove_handle(watch) == 0);
   REQUIRE(drain(host.loop));
@@ -403,12 +397,12 @@ TEST_CASE("a drain that waits says so once") {
   const int watch = virt_uv_add_handle(signal.get(), 0, no_event, nullptr, nullptr);
   int idle = 0;
   REQUIRE(virt_uv_drain(count, &idle) == 0);
-  CHECK(host.loop.turn_until([&] { return host.lines.count(VIRT_UV_LOG_WARN, "a drain has waited") > 0; }));
-  host.loop.turn(5);
+  CHECK(host.loop.run_until([&] { return host.lines.count(VIRT_UV_LOG_WARN, "a drain has waited") > 0; }));
+  host.loop.run_iterations(5);
   CHECK(host.lines.count(VIRT_UV_LOG_WARN, "a drain has waited") == 1);
   CHECK(idle == 0);
   CHECK(virt_uv_remove_handle(watch) == 0);
-  CHECK(host.loop.turn_until([&] { return idle == 1; }));
+  CHECK(host.loop.run_until([&] { return idle == 1; }));
 }
 
 TEST_CASE("a detach and a drain with nothing attached are refused with a line each", "[.lines]") {

@@ -21,11 +21,11 @@ constexpr int H = VIR_EVENT_HANDLE_HANGUP;
 struct Socket {
   explicit Socket(Host &in_host) : host(in_host) {
     id = virt_uv_add_handle(pair.ours.get(), R, on_event, this, nullptr);
-    host.loop.turn(2);
+    host.loop.run_iterations(2);
     update(0);
     REQUIRE(send(pair.peer.get(), "x", 1, 0) == 1);
     const std::uint64_t before = stats().dropped;
-    REQUIRE(host.loop.turn_until([&] { return stats().dropped > before; }));
+    REQUIRE(host.loop.run_until([&] { return stats().dropped > before; }));
     REQUIRE(events == 0);
   }
   ~Socket() {
@@ -42,7 +42,7 @@ struct Socket {
   // What the next callback is told.
   int next_events() {
     events = 0;
-    REQUIRE(host.loop.turn_until([&] { return events != 0; }));
+    REQUIRE(host.loop.run_until([&] { return events != 0; }));
     return events;
   }
 
@@ -62,7 +62,7 @@ TEST_CASE("a socket that another thread masks and unmasks, with something to rea
     for (int call = 0; call < 100; ++call) {
       socket.update_elsewhere(R);
       socket.update_elsewhere(0);
-      host.loop.turn(1);
+      host.loop.run_iterations(1);
     }
     CHECK(socket.events == 0);
     CHECK(stats().wakeups == before.wakeups);
@@ -81,12 +81,12 @@ TEST_CASE("a masked socket may be unmasked for any events, and gets those that t
     CHECK(socket.next_events() == mask);
     socket.update_elsewhere(0);
     socket.events = 0;
-    host.loop.turn(3);
+    host.loop.run_iterations(3);
     CHECK(socket.events == 0);
   }
   socket.update_elsewhere(E);
   socket.events = 0;
-  host.loop.turn(3);
+  host.loop.run_iterations(3);
   CHECK(socket.events == 0);
   socket.pair.peer.close();
   CHECK(socket.next_events() == H);
@@ -96,9 +96,9 @@ TEST_CASE("a peer that goes while the socket is masked neither keeps the loop aw
   Host host;
   Socket socket(host);
   socket.pair.peer.close();
-  host.loop.turn(3);
+  host.loop.run_iterations(3);
   const std::uint64_t before = stats().dropped;
-  host.loop.turn(100);
+  host.loop.run_iterations(100);
   CHECK(stats().dropped == before);
   CHECK(socket.events == 0);
   socket.update_elsewhere(R);
@@ -110,7 +110,7 @@ TEST_CASE("a socket that is half-closed while it is masked is readable and not h
   Socket socket(host);
   REQUIRE(shutdown(socket.pair.peer.get(), SHUT_WR) == 0);
   for (int round = 0; round < 3; ++round) {
-    host.loop.turn(3);
+    host.loop.run_iterations(3);
     socket.update_elsewhere(R);
     CHECK(socket.next_events() == R);
     socket.update_elsewhere(0);
@@ -125,18 +125,18 @@ TEST_CASE("a masked socket is what it was in the next loop") {
   const int id = virt_uv_add_handle(
       pair.ours.get(), R, [](int, int, int seen, void *opaque) { *static_cast<int *>(opaque) = seen; }, &events,
       nullptr);
-  first.turn(2);
+  first.run_iterations(2);
   virt_uv_update_handle(id, 0);
   REQUIRE(send(pair.peer.get(), "x", 1, 0) == 1);
-  first.turn(3);
+  first.run_iterations(3);
   REQUIRE(detach(first));
   virt_uv_update_handle(id, R);
   virt_uv_update_handle(id, 0);
   Host next;
-  next.loop.turn(3);
+  next.loop.run_iterations(3);
   CHECK(events == 0);
   virt_uv_update_handle(id, R);
-  CHECK(next.loop.turn_until([&] { return events == R; }));
+  CHECK(next.loop.run_until([&] { return events == R; }));
   virt_uv_remove_handle(id);
   CHECK(drain(next.loop));
 }

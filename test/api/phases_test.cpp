@@ -84,7 +84,7 @@ void remove_and_close_in_a_phase(bool started_before_attach) {
   Widening watch;
   const int id =
       virt_uv_add_handle(pair.ours.get(), VIR_EVENT_HANDLE_READABLE, Widening::event, &watch, Widening::free);
-  REQUIRE(loop.turn_until([&] { return watch.called == 1; }));
+  REQUIRE(loop.run_until([&] { return watch.called == 1; }));
   char byte;
   REQUIRE(read(pair.ours.get(), &byte, 1) == 1);
 
@@ -94,9 +94,9 @@ void remove_and_close_in_a_phase(bool started_before_attach) {
     pair.ours.close();
     peer_sees = poll_now(pair.peer.get());
   });
-  REQUIRE(loop.turn_until([&] { return phase.has_acted(); }));
+  REQUIRE(loop.run_until([&] { return phase.has_acted(); }));
   CHECK((peer_sees & POLLHUP) != 0);
-  CHECK(loop.turn_until([&] { return watch.freed; }));
+  CHECK(loop.run_until([&] { return watch.freed; }));
   phase.close();
   CHECK(detach(loop));
 }

@@ -128,7 +128,7 @@ class Nesting {
   std::mt19937 random_;
   Host host_;
   struct Raised : Signal {
-    Raised() { raise(); }
+    Raised() { make_readable(); }
   } signal_;
   Fd null_{open("/dev/null", O_RDONLY | O_CLOEXEC)};
   std::vector<std::unique_ptr<One>> all_;  // kept to the end: a call after the ff is to be seen
@@ -152,16 +152,16 @@ void run_and_be_jumped_out_of(uv_loop_t *loop) {
 }
 
 // Runs the loop in a thread of its own until that thread has ended in a callback.
-template <typename Body>
-void run_in_thread(Body body) {
+template <typename Function>
+void run_in_thread(Function function) {
   pthread_t thread;
   REQUIRE(pthread_create(
               &thread, nullptr,
               [](void *opaque) -> void * {
-                (*static_cast<Body *>(opaque))();
+                (*static_cast<Function *>(opaque))();
                 return nullptr;
               },
-              &body) == 0);
+              &function) == 0);
   REQUIRE(pthread_join(thread, nullptr) == 0);
 }
 
@@ -191,7 +191,7 @@ TEST_CASE("after a timeout's callback that has left by longjmp, the next timeout
     while (jumps < 3) run_and_be_jumped_out_of(host.loop.get());
     CHECK(virt_uv_remove_timeout(id) == 0);
     ticks = 0;
-    CHECK(host.loop.turn_until([&] { return ticks >= 2; }));
+    CHECK(host.loop.run_until([&] { return ticks >= 2; }));
     CHECK(virt_uv_remove_timeout(timer) == 0);
     CHECK(drain(host.loop));
   }
@@ -202,7 +202,7 @@ TEST_CASE("a thread may end in a callback, and another goes on with the loop") {
     INFO("kind " << kind << " of: ff, always-ready fd, watch, timeout");
     Host host;
     Signal signal;
-    signal.raise();
+    signal.make_readable();
     Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
     static int exits;
     exits = 0;
@@ -232,7 +232,7 @@ TEST_CASE("a thread may end in a callback, and another goes on with the loop") {
     if (timer >= 0) CHECK(virt_uv_remove_timeout(timer) == 0);
     int ticks = 0;
     const int next = virt_uv_add_timeout(1, count_timeout, &ticks, nullptr);
-    CHECK(host.loop.turn_until([&] { return ticks > 0; }));
+    CHECK(host.loop.run_until([&] { return ticks > 0; }));
     CHECK(virt_uv_remove_timeout(next) == 0);
     CHECK(drain(host.loop));
   }
@@ -259,7 +259,7 @@ TEST_CASE("a thread may be cancelled while it adds and removes") {
                   }
                 },
                 &shared) == 0);
-    while (shared.rounds < 3) host.loop.turn(1);
+    while (shared.rounds < 3) host.loop.run_iterations(1);
     REQUIRE(pthread_cancel(thread) == 0);
     void *result;
     REQUIRE(pthread_join(thread, &result) == 0);

@@ -54,7 +54,7 @@ TEST_CASE("a half-closed socket whose mask is WRITABLE lets the loop sleep for a
   CHECK(host.loop.comes_to_sleep());
   CHECK(watch.calls == 0);
   take_all(pair.peer.get());
-  CHECK(host.loop.turn_until([&] { return watch.calls > 0; }));
+  CHECK(host.loop.run_until([&] { return watch.calls > 0; }));
 }
 
 TEST_CASE("urgent data that nothing reads lets the loop sleep, whichever mask asks for no reading") {
@@ -65,7 +65,7 @@ TEST_CASE("urgent data that nothing reads lets the loop sleep, whichever mask as
     const Watch watch(tcp.ours.get(), mask);
     const std::uint64_t before = stats().inspections;
     REQUIRE(send(tcp.peer.get(), "!", 1, MSG_OOB) == 1);
-    REQUIRE(host.loop.turn_until([&] { return stats().inspections > before; }));
+    REQUIRE(host.loop.run_until([&] { return stats().inspections > before; }));
     CHECK(host.loop.comes_to_sleep());
     CHECK(watch.calls == 0);
   }
@@ -77,7 +77,7 @@ TEST_CASE("the loop sleeps again once a timeout of 0 is disabled, made longer, o
   for (const int then : {-1, 3600000}) {
     int calls = 0;
     const int timer = virt_uv_add_timeout(0, count_timeout, &calls, nullptr);
-    REQUIRE(host.loop.turn_until([&] { return calls > 1; }));
+    REQUIRE(host.loop.run_until([&] { return calls > 1; }));
     CHECK_FALSE(host.loop.comes_to_sleep());
     virt_uv_update_timeout(timer, then);
     CHECK(host.loop.comes_to_sleep());
@@ -103,7 +103,7 @@ TEST_CASE("the loop sleeps again once a timeout of 0 has disabled or removed its
   for (const bool removes : {true, false}) {
     Own own{removes};
     const int timer = virt_uv_add_timeout(0, Own::call, &own, nullptr);
-    REQUIRE(host.loop.turn_until([&] { return own.calls == 1; }));
+    REQUIRE(host.loop.run_until([&] { return own.calls == 1; }));
     CHECK(host.loop.comes_to_sleep());
     if (!removes) virt_uv_remove_timeout(timer);
   }
@@ -115,7 +115,7 @@ TEST_CASE("the loop sleeps again once a file that is always ready is masked, or 
   Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
   {
     const Watch watch(null.get(), VIR_EVENT_HANDLE_READABLE);
-    REQUIRE(host.loop.turn_until([&] { return watch.calls > 1; }));
+    REQUIRE(host.loop.run_until([&] { return watch.calls > 1; }));
     CHECK_FALSE(host.loop.comes_to_sleep());
     virt_uv_update_handle(watch.id, 0);
     CHECK(host.loop.comes_to_sleep());
@@ -132,6 +132,6 @@ TEST_CASE("the loop sleeps again once what was removed is freed") {
   int freed = 0;
   virt_uv_remove_handle(virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, nullptr, nullptr));
   virt_uv_remove_timeout(virt_uv_add_timeout(0, count_timeout, &freed, count));
-  REQUIRE(host.loop.turn_until([&] { return freed == 1; }));
+  REQUIRE(host.loop.run_until([&] { return freed == 1; }));
   CHECK(host.loop.comes_to_sleep());
 }

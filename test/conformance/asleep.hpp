@@ -11,7 +11,7 @@
 
 namespace conformance {
 
-// Does `act` on another thread while the loop sleeps, and turns the loop until `done`.
+// Does `act` on another thread while the loop sleeps, and runs the loop until `done`.
 void while_asleep(World &world, const std::function<void()> &act, const std::function<bool()> &done);
 
 }  // namespace conformance

@@ -39,10 +39,10 @@ Calls truth_for(const std::vector<Entry *> &watches) {
 // Sleeps in the loop for some milliseconds and answers in how many iterations: one or a few, thousands when it spins.
 int iterations_of_a_nap(World &world) {
   Entry &alarm_clock = world.add_timeout(5);
-  const int turns = world.wait_until([&] { return alarm_clock.calls > 0; });
+  const int iterations = world.wait_until([&] { return alarm_clock.calls > 0; });
   world.remove(alarm_clock);
-  world.turn();  // frees it
-  return turns;
+  world.run_iteration();  // frees it
+  return iterations;
 }
 
 constexpr int kFewIterations = 10;
@@ -131,7 +131,7 @@ CONFORMANCE(
       Entry &watch = world.add_handle(situation.make(world), mask);
       REQUIRE_FALSE(World::refused(watch));
       const Calls truth = truth_for({&watch});
-      for (int again = 0; again < 4; ++again) CHECK(world.turn() == truth);
+      for (int again = 0; again < 4; ++again) CHECK(world.run_iteration() == truth);
       world.remove(watch);
     }
   }
@@ -141,7 +141,7 @@ CONFORMANCE("row 3: seven watches with different masks on the same fd each get w
   for (const Situation &situation : situations()) {
     INFO(situation.name);
     const std::vector<Entry *> watches = watch_under_all_masks(world, situation.make(world));
-    for (int again = 0; again < 4; ++again) CHECK(world.turn() == truth_for(watches));
+    for (int again = 0; again < 4; ++again) CHECK(world.run_iteration() == truth_for(watches));
     for (Entry *watch : watches) world.remove(*watch);
   }
 }
@@ -182,20 +182,20 @@ CONFORMANCE("row 4: a mask of ERROR alone on a pipe whose writer is gone gets HA
   const Ends pipe = make_pipe(world);
   world.close(pipe.b);
   world.add_handle(pipe.a, E);
-  CHECK(world.turn() == Calls{"w1 H"});
+  CHECK(world.run_iteration() == Calls{"w1 H"});
 }
 
 CONFORMANCE("row 4: an error on a pipe does not silence its watch until it is masked or removed") {
   const Ends pipe = make_pipe(world);
   world.close(pipe.a);
   Entry &watch = world.add_handle(pipe.b, W);
-  for (int again = 0; again < 100; ++again) REQUIRE(world.turn() == Calls{"w1 W|E"});
+  for (int again = 0; again < 100; ++again) REQUIRE(world.run_iteration() == Calls{"w1 W|E"});
   world.update(watch, 0);
-  CHECK(world.turn().empty());
+  CHECK(world.run_iteration().empty());
   world.update(watch, H);
-  CHECK(world.turn() == Calls{"w1 E"});
+  CHECK(world.run_iteration() == Calls{"w1 E"});
   world.remove(watch);
-  CHECK(world.turn().empty());
+  CHECK(world.run_iteration().empty());
 }
 
 CONFORMANCE("row 4: when an error has been taken off a socket, its watch goes on as before") {
@@ -272,7 +272,7 @@ CONFORMANCE("row 5: a hung-up fd that is masked after it fired lets the loop sle
   for (const Situation &situation : situations()) {
     INFO(situation.name);
     Entry &watch = world.add_handle(situation.make(world), kAll);
-    world.turn();
+    world.run_iteration();
     world.update(watch, 0);
     CHECK(iterations_of_a_nap(world) < kFewIterations);
     world.remove(watch);
@@ -302,8 +302,8 @@ CONFORMANCE("row 6: a watch fires in every iteration until all is read") {
     char one;
     CHECK(read(pipe.a, &one, 1) == 1);
   });
-  for (int unread = 5; unread > 0; --unread) REQUIRE(world.turn() == Calls{"w1 R"});
-  CHECK(world.turn().empty());
+  for (int unread = 5; unread > 0; --unread) REQUIRE(world.run_iteration() == Calls{"w1 R"});
+  CHECK(world.run_iteration().empty());
 }
 
 CONFORMANCE("row 7: a half-closed TCP connection is readable and not hung up") {
@@ -311,9 +311,9 @@ CONFORMANCE("row 7: a half-closed TCP connection is readable and not hung up") {
   shutdown(tcp.b, SHUT_WR);
   await(tcp.a, POLLRDHUP);
   Entry &watch = world.add_handle(tcp.a, R | E | H);
-  CHECK(world.turn() == Calls{"w1 R"});
+  CHECK(world.run_iteration() == Calls{"w1 R"});
   world.update(watch, E | H);
-  CHECK(world.turn().empty());
+  CHECK(world.run_iteration().empty());
   CHECK(iterations_of_a_nap(world) < kFewIterations);
 }
 
@@ -331,12 +331,12 @@ CONFORMANCE("row 18: the flags of the caller's file description stay as the call
       for (const int mask : kMasks) {
         world.update(watch, mask);
         CHECK(unchanged());
-        world.turn();
+        world.run_iteration();
         CHECK(unchanged());
       }
       world.remove(watch);
       CHECK(unchanged());
-      world.turn();
+      world.run_iteration();
       CHECK(unchanged());
     }
   }
@@ -362,7 +362,7 @@ CONFORMANCE(
       const int fd = situation.make(world);
       const int witness = world.own(fcntl(fd, F_DUPFD_CLOEXEC, 0));
       Entry &watch = world.add_handle(fd, mask);
-      world.settle();
+      world.run_until_quiet();
       world.close(fd);
       const Calls calls = world.steady();
       const int events = keeps_open ? events_when_closed(witness, mask) : 0;
@@ -380,12 +380,12 @@ CONFORMANCE("row 19: an fd of any kind that was closed lets the loop sleep while
       INFO(situation.name << ", mask " << bits_text(mask) << " then 0");
       const int fd = situation.make(world);
       Entry &watch = world.add_handle(fd, mask);
-      world.settle();
+      world.run_until_quiet();
       world.close(fd);
       world.update(watch, 0);
       CHECK(iterations_of_a_nap(world) < kFewIterations);
       CHECK(world.remove(watch) == 0);
-      world.settle();
+      world.run_until_quiet();
     }
   }
 }

@@ -36,8 +36,8 @@ class Lock {
   pthread_mutex_t mutex_;
 };
 
-bool freed_within(World &world, const Entry &entry, int turns) {
-  for (int i = 0; i < turns && !World::freed(entry); ++i) world.turn();
+bool freed_within(World &world, const Entry &entry, int iterations) {
+  for (int i = 0; i < iterations && !World::freed(entry); ++i) world.run_iteration();
   return World::freed(entry);
 }
 
@@ -48,7 +48,7 @@ CONFORMANCE("row 16: a thousand watches and timeouts, removed in every state, ar
   for (int i = 0; i < 500; ++i) {
     entries.push_back(&world.add_handle(make_readable(world), i % 2 == 0 ? R : 0));
     entries.push_back(&world.add_timeout(i % 3 - 1));
-    if (i % 100 == 0) world.settle();
+    if (i % 100 == 0) world.run_until_quiet();
   }
   for (Entry *entry : entries) world.remove(*entry);
   world.steady();
@@ -79,7 +79,7 @@ CONFORMANCE("row 16: at every moment what was added is either freed, once, or li
   }
 }
 
-CONFORMANCE("row 16: what is added and removed before the loop turns is freed too") {
+CONFORMANCE("row 16: what is added and removed before the loop runs is freed too") {
   Entry &watch = world.add_handle(make_readable(world), R);
   Entry &timeout = world.add_timeout(0);
   world.remove(watch);
@@ -95,7 +95,7 @@ CONFORMANCE("row 16: a watch and a timeout without ff are removed like others") 
   int calls = 0;
   const int watch = virEventAddHandle(make_readable(world), R, on_watch, &calls, nullptr);
   const int timer = virEventAddTimeout(0, on_timeout, &calls, nullptr);
-  for (int i = 0; i < 3; ++i) world.turn();
+  for (int i = 0; i < 3; ++i) world.run_iteration();
   CHECK(calls >= 3);
   CHECK(virEventRemoveHandle(watch) == 0);
   CHECK(virEventRemoveTimeout(timer) == 0);
@@ -120,7 +120,7 @@ CONFORMANCE("row 16: ff may add, update and remove, and what it adds fires") {
     const Calls calls = world.steady();
     CHECK(calls == Calls{added[0]->name, bystander.name + " R", added[1]->name + " R"});
     for (Entry *left : {added[0], added[1], &bystander}) world.remove(*left);
-    world.settle();
+    world.run_until_quiet();
   }
 }
 
@@ -136,7 +136,7 @@ CONFORMANCE("row 16: an ff that removes another gets that one freed as well") {
 CONFORMANCE("row 16: ff may close the fd that was watched, as libvirt's sockets do") {
   const Ends pair = make_socketpair(world, SOCK_STREAM);
   Entry &watch = world.add_handle(pair.a, R, {}, [&] { world.close(pair.a); });
-  world.turn();
+  world.run_iteration();
   world.remove(watch);
   CHECK(world.steady().empty());
   CHECK(poll_truth(pair.b, R) == (R | H));
@@ -145,7 +145,7 @@ CONFORMANCE("row 16: ff may close the fd that was watched, as libvirt's sockets 
 CONFORMANCE("row 16: a removed watch is freed while other watches stay ready") {
   Entry &busy = world.add_handle(make_readable(world), R);
   Entry &removed = world.add_handle(make_readable(world), R);
-  world.turn();
+  world.run_iteration();
   world.remove(removed);
   CHECK(freed_within(world, removed, kManyTurns));
   CHECK(busy.calls > 1);
@@ -158,12 +158,12 @@ CONFORMANCE("row 17: ff may take the lock that the caller of remove holds") {
     got_it = lock.lock();
     if (got_it) lock.unlock();
   });
-  world.turn();
+  world.run_iteration();
   REQUIRE(lock.lock());
   world.remove(watch);
   CHECK_FALSE(World::freed(watch));
   lock.unlock();
-  world.turn();
+  world.run_iteration();
   CHECK(got_it);
 }
 
@@ -190,7 +190,7 @@ CONFORMANCE("row 24: a timeout of 0 starves no fd") {
   world.add_timeout(0);
   world.add_handle(make_readable(world), R);
   world.steady();
-  for (int again = 0; again < 20; ++again) CHECK(world.turn() == Calls{"t1", "w1 R"});
+  for (int again = 0; again < 20; ++again) CHECK(world.run_iteration() == Calls{"t1", "w1 R"});
 }
 
 CONFORMANCE("row 24: a timeout of 0 starves no other timeout") {

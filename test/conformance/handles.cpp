@@ -86,14 +86,14 @@ CONFORMANCE("row 1: a stale id never reaches another watch") {
     Entry &gone = world.add_handle(fd, 0);
     stale.push_back(gone.id);
     world.remove(gone);
-    if (i % 16 == 0) world.turn();
+    if (i % 16 == 0) world.run_iteration();
   }
   Entry &live = world.add_handle(fd, R);
   for (const int id : stale) {
     virEventUpdateHandle(id, 0);
     CHECK(virEventRemoveHandle(id) == -1);
   }
-  CHECK(world.turn() == Calls{live.name + " R"});
+  CHECK(world.run_iteration() == Calls{live.name + " R"});
 }
 
 CONFORMANCE("row 1: a stale id never reaches another timeout") {
@@ -102,7 +102,7 @@ CONFORMANCE("row 1: a stale id never reaches another timeout") {
     Entry &gone = world.add_timeout(-1);
     stale.push_back(gone.id);
     world.remove(gone);
-    if (i % 16 == 0) world.turn();
+    if (i % 16 == 0) world.run_iteration();
   }
   Entry &live = world.add_timeout(0);
   for (const int id : stale) {
@@ -130,7 +130,7 @@ CONFORMANCE("rows 2, 19: add of an fd that is not open returns -1 and never call
       Entry &closed = world.add_handle(fd, mask);
       world.note(World::refused(closed) ? "refused" : "taken");
       CHECK(World::refused(closed) == refuses);
-      world.settle();
+      world.run_until_quiet();
       CHECK(closed.calls == 0);
       if (!World::refused(closed)) CHECK(world.remove(closed) == 0);
     }
@@ -144,9 +144,9 @@ CONFORMANCE("row 3: an fd watched several times, overlapping masks included, fir
   world.add_handle(pair.a, R | W);
   world.add_handle(pair.a, R);
   world.add_handle(pair.a, 0);
-  CHECK(world.turn() == Calls{"w2 W", "w3 W"});
+  CHECK(world.run_iteration() == Calls{"w2 W", "w3 W"});
   put(pair.b, 1);
-  CHECK(world.turn() == Calls{"w1 R", "w2 W", "w3 R|W", "w4 R"});
+  CHECK(world.run_iteration() == Calls{"w1 R", "w2 W", "w3 R|W", "w4 R"});
 }
 
 CONFORMANCE("row 3: of several watches on one fd each is masked and removed by itself") {
@@ -154,15 +154,15 @@ CONFORMANCE("row 3: of several watches on one fd each is masked and removed by i
   Entry &first = world.add_handle(fd, R);
   Entry &second = world.add_handle(fd, R);
   Entry &third = world.add_handle(fd, R);
-  CHECK(world.turn() == Calls{"w1 R", "w2 R", "w3 R"});
+  CHECK(world.run_iteration() == Calls{"w1 R", "w2 R", "w3 R"});
   world.remove(first);
-  CHECK(world.turn() == Calls{"w2 R", "w3 R"});
+  CHECK(world.run_iteration() == Calls{"w2 R", "w3 R"});
   world.update(second, 0);
-  CHECK(world.turn() == Calls{"w3 R"});
+  CHECK(world.run_iteration() == Calls{"w3 R"});
   world.remove(third);
-  CHECK(world.turn().empty());
+  CHECK(world.run_iteration().empty());
   world.update(second, R);
-  CHECK(world.turn() == Calls{"w2 R"});
+  CHECK(world.run_iteration() == Calls{"w2 R"});
 }
 
 CONFORMANCE("row 8: an event that is pending when another's callback masks the watch is dropped") {
@@ -193,11 +193,11 @@ CONFORMANCE("row 8: an event that is pending when another's callback changes the
 CONFORMANCE("row 8: a watch that masks itself in its callback is silent from then on, and can be woken again") {
   Entry *watch = nullptr;
   watch = &world.add_handle(make_readable(world), R, [&](int) { world.update(*watch, 0); });
-  CHECK(world.turn() == Calls{"w1 R"});
-  CHECK(world.turn().empty());
+  CHECK(world.run_iteration() == Calls{"w1 R"});
+  CHECK(world.run_iteration().empty());
   world.update(*watch, R);
-  CHECK(world.turn() == Calls{"w1 R"});
-  CHECK(world.turn().empty());
+  CHECK(world.run_iteration() == Calls{"w1 R"});
+  CHECK(world.run_iteration().empty());
 }
 
 CONFORMANCE("row 8: masked and unmasked in its own callback, a watch goes on firing") {
@@ -206,20 +206,20 @@ CONFORMANCE("row 8: masked and unmasked in its own callback, a watch goes on fir
     world.update(*watch, 0);
     world.update(*watch, R);
   });
-  for (int again = 0; again < 5; ++again) CHECK(world.turn() == Calls{"w1 R"});
+  for (int again = 0; again < 5; ++again) CHECK(world.run_iteration() == Calls{"w1 R"});
 }
 
 CONFORMANCE("row 9: an update with the unchanged mask changes nothing") {
   Entry &watch = world.add_handle(make_readable(world), R);
   for (int again = 0; again < 5; ++again) {
     world.update(watch, R);
-    CHECK(world.turn() == Calls{"w1 R"});
+    CHECK(world.run_iteration() == Calls{"w1 R"});
   }
 }
 
 CONFORMANCE("row 9: an update with the unchanged mask loses no event that is pending") {
   const Rivals rivals(world, make_readable, [&](Entry &other) { world.update(other, R); });
-  CHECK(world.turn() == Calls{"w1 R", "w2 R"});
+  CHECK(world.run_iteration() == Calls{"w1 R", "w2 R"});
 }
 
 CONFORMANCE("row 10: an update of an id that does not exist is silently ignored") {
@@ -280,11 +280,11 @@ CONFORMANCE("row 11: removing a disabled watch and a disabled timeout succeeds, 
   Entry &never_enabled = world.add_handle(make_readable(world), 0);
   Entry &masked = world.add_handle(make_readable(world), R);
   Entry &disabled = world.add_timeout(-1);
-  world.turn();
+  world.run_iteration();
   world.update(masked, 0);
-  world.turn();
+  world.run_iteration();
   for (Entry *entry : {&never_enabled, &masked, &disabled}) CHECK(world.remove(*entry) == 0);
-  world.turn();
+  world.run_iteration();
   for (Entry *entry : {&never_enabled, &masked, &disabled}) CHECK(World::freed(*entry));
 }
 
@@ -294,8 +294,8 @@ CONFORMANCE("row 12: a watch that removes itself in its callback is called no mo
     CHECK(world.remove(*watch) == 0);
     CHECK_FALSE(World::freed(*watch));
   });
-  CHECK(world.turn() == Calls{"w1 R"});
-  CHECK(world.turn().empty());
+  CHECK(world.run_iteration() == Calls{"w1 R"});
+  CHECK(world.run_iteration().empty());
   CHECK(World::freed(*watch));
 }
 
@@ -306,8 +306,8 @@ CONFORMANCE("row 12: a watch replaces itself in its callback, as one that is rem
     world.remove(*watch);
     world.add_handle(fd, R);
   });
-  CHECK(world.turn() == Calls{"w1 R"});
-  CHECK(world.turn() == Calls{"w2 R"});
+  CHECK(world.run_iteration() == Calls{"w1 R"});
+  CHECK(world.run_iteration() == Calls{"w2 R"});
 }
 
 CONFORMANCE("row 12: a watch that closes its fd and removes itself in its callback is gone cleanly") {
@@ -318,8 +318,8 @@ CONFORMANCE("row 12: a watch that closes its fd and removes itself in its callba
     world.close(pipe.a);
     world.remove(*watch);
   });
-  CHECK(world.turn() == Calls{"w1 R"});
-  CHECK(world.turn().empty());
+  CHECK(world.run_iteration() == Calls{"w1 R"});
+  CHECK(world.run_iteration().empty());
   CHECK(poll_truth(pipe.b, W) == (W | E));
 }
 
@@ -355,7 +355,7 @@ CONFORMANCE("row 13: a timeout that another's callback removes does not fire any
       }
     });
   }
-  world.settle();
+  world.run_until_quiet();
   CHECK(world.turn_count() == 1);
   CHECK((timeouts[0]->calls == 0 || timeouts[1]->calls == 0));
 }
@@ -368,7 +368,7 @@ CONFORMANCE("row 13: a watch's callback removes a timeout, and a timeout's a wat
   watch = &world.add_handle(make_readable(world), R, [&](int) {
     if (timeout->state == Entry::State::kLive) world.remove(*timeout);
   });
-  world.settle();
+  world.run_until_quiet();
   CHECK(world.turn_count() == 1);
   CHECK((watch->calls == 0 || timeout->calls == 0));
 }
@@ -383,9 +383,9 @@ CONFORMANCE("row 15: a watch added in a callback fires from the next iteration o
       first = &world.add_handle(make(world), R, [&](int) {
         if (second == nullptr) second = &world.add_handle(added, R);
       });
-      CHECK(world.turn() == Calls{first->name + " R"});
+      CHECK(world.run_iteration() == Calls{first->name + " R"});
       REQUIRE(second != nullptr);
-      CHECK(world.turn() == Calls{first->name + " R", second->name + " R"});
+      CHECK(world.run_iteration() == Calls{first->name + " R", second->name + " R"});
       world.remove(*first);
       world.remove(*second);
     }
@@ -394,32 +394,32 @@ CONFORMANCE("row 15: a watch added in a callback fires from the next iteration o
 
 CONFORMANCE("row 18: an fd closed right after the remove and reused at once is another fd") {
   Entry &old = world.add_handle(make_readable(world), R);
-  CHECK(world.turn() == Calls{"w1 R"});
+  CHECK(world.run_iteration() == Calls{"w1 R"});
   const int number = old.fd;
   world.remove(old);
   world.close(number);
   const Ends pipe = make_pipe(world);
   REQUIRE(pipe.a == number);
   Entry &reused = world.add_handle(pipe.a, R);
-  CHECK(world.turn().empty());
+  CHECK(world.run_iteration().empty());
   put(pipe.b, 1);
-  CHECK(world.turn() == Calls{"w2 R"});
+  CHECK(world.run_iteration() == Calls{"w2 R"});
   CHECK(old.calls == 1);
   CHECK(reused.calls == 1);
 }
 
 CONFORMANCE("row 18: an fd closed before the remove, and reused before it too, is another fd") {
   Entry &old = world.add_handle(make_readable(world), R);
-  CHECK(world.turn() == Calls{"w1 R"});
+  CHECK(world.run_iteration() == Calls{"w1 R"});
   const int number = old.fd;
   world.close(number);
   const Ends pair = make_socketpair(world, SOCK_STREAM);
   REQUIRE(pair.a == number);
   Entry &reused = world.add_handle(pair.a, R | W);
   CHECK(world.remove(old) == 0);
-  CHECK(world.turn() == Calls{"w2 W"});
+  CHECK(world.run_iteration() == Calls{"w2 W"});
   put(pair.b, 1);
-  CHECK(world.turn() == Calls{"w2 R|W"});
+  CHECK(world.run_iteration() == Calls{"w2 R|W"});
   CHECK(old.calls == 1);
   CHECK(reused.calls == 2);
 }
@@ -434,17 +434,17 @@ CONFORMANCE("row 18: the peer sees the end as soon as a callback has removed the
     world.close(pair.a);
     CHECK(poll_truth(pair.b, R) == (R | H));
   });
-  CHECK(world.turn() == Calls{"w1 R"});
+  CHECK(world.run_iteration() == Calls{"w1 R"});
 }
 
 CONFORMANCE("row 18: the peer sees the end as soon as the fd is removed and closed outside callbacks") {
   const Ends pair = make_socketpair(world, SOCK_STREAM);
   Entry &watch = world.add_handle(pair.a, R);
-  world.turn();
+  world.run_iteration();
   world.remove(watch);
   world.close(pair.a);
   CHECK(poll_truth(pair.b, R) == (R | H));
-  CHECK(world.turn().empty());
+  CHECK(world.run_iteration().empty());
 }
 
 CONFORMANCE("row 18: the peer sees the end at once, too, when a callback has just changed the mask") {
@@ -453,12 +453,12 @@ CONFORMANCE("row 18: the peer sees the end at once, too, when a callback has jus
     put(pair.b, 1);
     Entry *watch = nullptr;
     watch = &world.add_handle(pair.a, R, [&](int) { world.update(*watch, wanted); });
-    CHECK(world.turn().size() == 1);
+    CHECK(world.run_iteration().size() == 1);
     drain(pair.a);
     world.remove(*watch);
     world.close(pair.a);
     CHECK(poll_truth(pair.b, R) == (R | H));
-    CHECK(world.turn().empty());
+    CHECK(world.run_iteration().empty());
   }
 }
 
@@ -467,11 +467,11 @@ CONFORMANCE("row 18: removed outside callbacks and not closed, a ready fd is sil
   put(pair.b, 1);
   Entry &removed = world.add_handle(pair.a, R);
   Entry &stays = world.add_handle(pair.a, R);
-  CHECK(world.turn().size() == 2);
+  CHECK(world.run_iteration().size() == 2);
   world.remove(removed);
-  CHECK(world.turn() == Calls{"w2 R"});
+  CHECK(world.run_iteration() == Calls{"w2 R"});
   world.remove(stays);
-  CHECK(world.turn().empty());
+  CHECK(world.run_iteration().empty());
   Entry &nap = world.add_timeout(1);
   CHECK(world.wait_until([&] { return nap.calls > 0; }) < 50);
 }
@@ -482,7 +482,7 @@ CONFORMANCE("row 18: fds that come and go under the same number for a while are 
     if (i % 2 == 0) put(pair.b, 1);
     Entry &watch = world.add_handle(pair.a, R);
     const Calls expected = i % 2 == 0 ? Calls{watch.name + " R"} : Calls{};
-    REQUIRE(world.turn() == expected);
+    REQUIRE(world.run_iteration() == expected);
     if (i % 3 == 0) world.close(pair.a);
     world.remove(watch);
     if (i % 3 != 0) world.close(pair.a);
@@ -493,17 +493,17 @@ CONFORMANCE("row 18: fds that come and go under the same number for a while are 
 CONFORMANCE("row 19: a loop whose watched fd was closed goes on sleeping") {
   const Ends pipe = make_pipe(world);
   Entry &watch = world.add_handle(pipe.a, R);
-  world.turn();
+  world.run_iteration();
   world.close(pipe.a);
   // Several naps: on a busy machine a loop may get to spin in few of them.
-  int most_turns = 0;
+  int most_iterations = 0;
   for (int naps = 0; naps < 10; ++naps) {
     Entry &nap = world.add_timeout(20);
-    most_turns = std::max(most_turns, world.wait_until([&] { return nap.calls > 0; }));
+    most_iterations = std::max(most_iterations, world.wait_until([&] { return nap.calls > 0; }));
     world.remove(nap);
   }
-  CAPTURE(most_turns);
-  CHECK((most_turns > 20) == known_difference("spins on a closed fd"));
+  CAPTURE(most_iterations);
+  CHECK((most_iterations > 20) == known_difference("spins on a closed fd"));
   CHECK(watch.calls == 0);
   CHECK(world.remove(watch) == 0);
 }
@@ -511,11 +511,11 @@ CONFORMANCE("row 19: a loop whose watched fd was closed goes on sleeping") {
 CONFORMANCE("row 19: a watch whose fd was closed shows what happens to the file for as long as it stays") {
   const Ends pipe = make_pipe(world);
   world.add_handle(pipe.a, R);
-  world.turn();
+  world.run_iteration();
   world.close(pipe.a);
   const bool keeps_open = known_difference("keeps the file open");
   if (poll_truth(pipe.b, W) == W) put(pipe.b, 1);
-  CHECK(world.turn() == (keeps_open ? Calls{"w1 R"} : Calls{}));
+  CHECK(world.run_iteration() == (keeps_open ? Calls{"w1 R"} : Calls{}));
 }
 
 CONFORMANCE("registration: a second event loop is not taken, and calls go on to reach the first") {

@@ -19,7 +19,7 @@
 namespace conformance {
 namespace {
 
-constexpr int kSettling = 4;
+constexpr int kIterationsToQuiet = 4;
 constexpr int kAttempts = 20;
 // A timeout of no more than this is waited for; a longer one never fires while a program runs.
 constexpr int kSoonMs = 5;
@@ -67,7 +67,7 @@ const std::map<std::string, Interpreter::Operation> &Interpreter::operations() {
       {"update", {2, [](Self self, Words words) { self.update(words[0], std::stoi(words[1])); }}},
       {"remove", {1, [](Self self, Words words) { self.remove(words[0]); }}},
       {"stale", {2, [](Self self, Words words) { self.stale(words[0], std::stoi(words[1])); }}},
-      {"turn", {0, [](Self self, Words) { self.turn(); }}},
+      {"run", {0, [](Self self, Words) { self.run_iteration(); }}},
       {"await", {1, [](Self self, Words words) { self.await_call(words[0]); }}},
   };
   return all;
@@ -75,7 +75,7 @@ const std::map<std::string, Interpreter::Operation> &Interpreter::operations() {
 
 void Interpreter::run(const std::string &line) {
   run_line(line);
-  if (std::exchange(peer_waits_, false)) settle();
+  if (std::exchange(peer_waits_, false)) run_until_quiet();
   judge_flags();
 }
 
@@ -240,7 +240,7 @@ Calls Interpreter::truth() const {
 
 // But for the timeouts that the clock decides.
 Calls Interpreter::calls_of_an_iteration() {
-  Calls calls = world_.quiet_turn();
+  Calls calls = world_.run_quietly();
   for (const auto &[name, slot] : slots_) {
     if (slot.entry == nullptr || !slot.entry->is_timeout || slot.entry->wanted <= 0) continue;
     calls.erase(std::remove(calls.begin(), calls.end(), slot.entry->name), calls.end());
@@ -248,12 +248,12 @@ Calls Interpreter::calls_of_an_iteration() {
   return calls;
 }
 
-void Interpreter::settle() {
-  for (int turns = 0; turns < kSettling; ++turns) world_.quiet_turn();
+void Interpreter::run_until_quiet() {
+  for (int iterations = 0; iterations < kIterationsToQuiet; ++iterations) world_.run_quietly();
 }
 
-void Interpreter::turn() {
-  settle();
+void Interpreter::run_iteration() {
+  run_until_quiet();
   if (!hooked_.empty()) world_.note(hooked_ + ": was not called");
   unhook();
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
@@ -261,7 +261,7 @@ void Interpreter::turn() {
     const Calls calls = calls_of_an_iteration();
     const Calls again = calls_of_an_iteration();
     if (truth() != before) continue;
-    world_.note(fmt::format("turn: {}", fmt::join(before, ", ")));
+    world_.note(fmt::format("iteration: {}", fmt::join(before, ", ")));
     if (calls != before) world_.note(fmt::format("WRONG: called: {}", fmt::join(calls, ", ")));
     if (again != before) world_.note(fmt::format("WRONG: called in the next iteration: {}", fmt::join(again, ", ")));
     return;

@@ -11,8 +11,8 @@
 //     remove S
 //     stale S N              updates and removes the slot's last id, when it is removed already
 //     remote OPERATION       on another thread, waited for
-//     hook S OPERATION       in the next call of the slot, once, in the turns that follow; several gather
-//     turn                   iterations until all has taken hold; then what each iteration calls
+//     hook S OPERATION       in the next call of the slot, once, in the iterations that follow; several gather
+//     run                    iterations until all has taken hold; then what each iteration calls
 //     await T                iterations that sleep, until the timeout T has fired, where it soon does
 //
 // An operation that can't be done in the state that the program is in does nothing. So every part of a program is a
@@ -74,8 +74,8 @@ class Interpreter {
   void stale(const std::string &slot, int wanted);
   void hook(const std::string &slot, const std::string &line);
   void unhook();
-  void settle();
-  void turn();
+  void run_until_quiet();
+  void run_iteration();
   void await_call(const std::string &slot);
 
   int &fd(const std::string &end);

@@ -56,7 +56,7 @@ class Timeouts {
 CONFORMANCE("row 6: a write fires the watch of its pipe and no other") {
   Pipes pipes(world);
   pipes.write(1);
-  CHECK(world.turn() == Calls{"w2 R"});
+  CHECK(world.run_iteration() == Calls{"w2 R"});
 }
 
 CONFORMANCE("row 13: a watch that is removed before the poll does not fire, and another does") {
@@ -64,7 +64,7 @@ CONFORMANCE("row 13: a watch that is removed before the poll does not fire, and 
   pipes.write(0);
   pipes.write(1);
   world.remove(pipes[0]);
-  CHECK(world.turn() == Calls{"w2 R"});
+  CHECK(world.run_iteration() == Calls{"w2 R"});
 }
 
 CONFORMANCE("row 13: a watch that is removed during the poll does not fire, and another does") {
@@ -87,9 +87,9 @@ CONFORMANCE("row 13: a watch that another's callback removes while it is not rea
   });
   all = &pipes;
   pipes.write(1);
-  CHECK(world.turn() == Calls{"w2 R"});
+  CHECK(world.run_iteration() == Calls{"w2 R"});
   pipes.write(0);
-  CHECK(world.turn() == Calls{"w2 R"});
+  CHECK(world.run_iteration() == Calls{"w2 R"});
 }
 
 CONFORMANCE("row 12: a watch removes itself in its callback, and the others go on") {
@@ -100,8 +100,8 @@ CONFORMANCE("row 12: a watch removes itself in its callback, and the others go o
   all = &pipes;
   pipes.write(1);
   pipes.write(2);
-  CHECK(world.turn() == Calls{"w2 R", "w3 R"});
-  CHECK(world.turn() == Calls{"w3 R"});
+  CHECK(world.run_iteration() == Calls{"w2 R", "w3 R"});
+  CHECK(world.run_iteration() == Calls{"w3 R"});
 }
 
 CONFORMANCE("row 20: a timeout that is enabled fires, and no other") {
@@ -173,7 +173,7 @@ CONFORMANCE("row 3: of two watches on one fd, with mask 0 and with READABLE, onl
   world.add_handle(pipe.a, 0);
   world.add_handle(pipe.a, R);
   put(pipe.b, 1);
-  CHECK(world.turn() == Calls{"w2 R"});
+  CHECK(world.run_iteration() == Calls{"w2 R"});
 }
 
 CONFORMANCE("row 11: what was removed already, another time, leaves the others as they are") {

@@ -18,11 +18,11 @@ class Loop {
  public:
   virtual ~Loop() = default;
 
-  // Registers with libvirt, on the thread that will turn the loop. Throws std::runtime_error.
+  // Registers with libvirt, on the thread that will run the loop. Throws std::runtime_error.
   virtual void set_up() = 0;
 
   // One iteration: polls once and dispatches what is ready. Wait::kYes: sleeps until something is.
-  virtual void turn(Wait wait) = 0;
+  virtual void run_iteration(Wait wait) = 0;
 
   // Gives everything back, when all that was registered has been removed. Throws std::runtime_error when it can't.
   virtual void tear_down() = 0;

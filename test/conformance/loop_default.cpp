@@ -2,8 +2,8 @@
 //
 // libvirt's own loop, the reference.
 //
-// virEventRunDefaultImpl() always waits. A turn that must not wait is had by leaving the loop something to free: a
-// timeout added and removed. With a free due the loop doesn't sleep, and as it frees timeouts last of all (row 24),
+// virEventRunDefaultImpl() always waits. An iteration that must not wait is had by leaving the loop something to free:
+// a timeout added and removed. With a free due the loop doesn't sleep, and as it frees timeouts last of all (row 24),
 // this takes nothing from what is ready.
 #include <libvirt/libvirt.h>
 
@@ -20,13 +20,13 @@ class DefaultLoop final : public Loop {
     if (virEventRegisterDefaultImpl() < 0) throw std::runtime_error("virEventRegisterDefaultImpl failed");
   }
 
-  void turn(Wait wait) override {
+  void run_iteration(Wait wait) override {
     if (wait == Wait::kNo && !free_due_) leave_a_free();
     if (virEventRunDefaultImpl() < 0) throw std::runtime_error("virEventRunDefaultImpl failed");
   }
 
   void tear_down() override {
-    while (free_due_) turn(Wait::kYes);
+    while (free_due_) run_iteration(Wait::kYes);
   }
 
  private:

@@ -12,7 +12,7 @@ namespace {
 class PollLoop final : public Loop {
  public:
   void set_up() override { virt_uv::register_impl(impl_); }
-  void turn(Wait wait) override { impl_.run_once(wait == Wait::kYes ? INT_MAX : 0); }
+  void run_iteration(Wait wait) override { impl_.run_once(wait == Wait::kYes ? INT_MAX : 0); }
   void tear_down() override { impl_.run_once(0); }
 
  private:

@@ -25,7 +25,7 @@ class VirtUvLoop final : public Loop {
     check(virt_uv_attach(&loop_, nullptr), "virt_uv_attach");
   }
 
-  void turn(Wait wait) override { uv_run(&loop_, wait == Wait::kYes ? UV_RUN_ONCE : UV_RUN_NOWAIT); }
+  void run_iteration(Wait wait) override { uv_run(&loop_, wait == Wait::kYes ? UV_RUN_ONCE : UV_RUN_NOWAIT); }
 
   void tear_down() override {
     check(virt_uv_detach(nullptr, nullptr), "virt_uv_detach");

@@ -84,8 +84,8 @@ class Generator:
             lines += [self.anywhere() for _ in range(self.random.randint(1, 6))]
             if self.random.random() < 0.6:
                 lines += self.hook()
-            lines.append(f'await {self.random.choice(TIMEOUTS)}' if self.random.random() < 0.15 else 'turn')
-        return lines + ['turn']
+            lines.append(f'await {self.random.choice(TIMEOUTS)}' if self.random.random() < 0.15 else 'run')
+        return lines + ['run']
 
 
 class Worker:

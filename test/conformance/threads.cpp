@@ -2,7 +2,7 @@
 //
 // The six functions called by other threads, while the loop sleeps, while it is in a callback, and while it runs.
 //
-// The scenario's own thread turns the loop; the others check nothing themselves, as Catch2 takes checks from one thread
+// The scenario's own thread runs the loop; the others check nothing themselves, as Catch2 takes checks from one thread
 // only.
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -75,7 +75,7 @@ CONFORMANCE("threads: a watch enabled by another thread wakes the sleeping loop"
     while_asleep(
         world, [&] { world.update(watch, R); }, called(watch));
     world.remove(watch);
-    world.settle();
+    world.run_until_quiet();
   }
 }
 
@@ -90,7 +90,7 @@ CONFORMANCE("threads: a watch, or a timeout, removed by another thread is freed 
   // One at a time: the wake-up for one would serve the other.
   for (Entry *entry : {&world.add_handle(make_pipe(world).a, R), &world.add_handle(make_readable(world), 0),
                        &world.add_timeout(kHour), &world.add_timeout(-1)}) {
-    world.settle();
+    world.run_until_quiet();
     while_asleep(
         world, [&] { world.remove(*entry); }, [&] { return World::freed(*entry); });
   }
@@ -147,12 +147,12 @@ CONFORMANCE(
   const Ends pair = make_socketpair(world, SOCK_STREAM);
   Entry &watch = world.add_handle(pair.a, R);
   Entry &peer = world.add_handle(pair.b, R);
-  world.turn();
+  world.run_iteration();
   on_another_thread([&] {
     world.remove(watch);
     world.close(pair.a);
   });
-  CHECK(world.turn() == Calls{"w2 R|H"});
+  CHECK(world.run_iteration() == Calls{"w2 R|H"});
   world.remove(peer);
 }
 
@@ -185,7 +185,7 @@ CONFORMANCE("row 17: ff may take the lock that another thread holds around its r
   const auto take_lock = [&] { const std::lock_guard<std::mutex> held(lock); };
   for (Entry *entry :
        {&world.add_handle(make_readable(world), 0, {}, take_lock), &world.add_timeout(kHour, {}, take_lock)}) {
-    world.settle();
+    world.run_until_quiet();
     while_asleep(
         world,
         [&] {
@@ -256,7 +256,7 @@ CONFORMANCE("row 14: no function waits for an ff that is running, be it a watch'
     CHECK(calls == Calls{added->name, other.name + " R"});
     world.remove(*added);
     world.remove(other);
-    world.settle();
+    world.run_until_quiet();
   }
 }
 
@@ -300,7 +300,7 @@ CONFORMANCE("row 8: a mask changed by another thread during the callback holds f
   Entry *masked = nullptr;
   masked =
       &world.add_handle(make_readable(world), R, [&](int) { on_another_thread([&] { world.update(*masked, 0); }); });
-  CHECK(world.turn() == Calls{"w1 R"});
+  CHECK(world.run_iteration() == Calls{"w1 R"});
   CHECK(world.steady().empty());
   Entry *masked_for_a_moment = nullptr;
   masked_for_a_moment = &world.add_handle(make_readable(world), R, [&](int) {

@@ -35,9 +35,9 @@ void hold_for(int milliseconds) {
 // Sleeps in the loop for some milliseconds and answers in how many iterations.
 int nap(World &world, int milliseconds = 5) {
   Entry &alarm_clock = world.add_timeout(milliseconds);
-  const int turns = world.wait_until([&] { return alarm_clock.calls > 0; });
+  const int iterations = world.wait_until([&] { return alarm_clock.calls > 0; });
   world.remove(alarm_clock);
-  return turns;
+  return iterations;
 }
 
 void wait_for_call(World &world, const Entry &entry) {
@@ -57,7 +57,7 @@ CONFORMANCE("row 20: timeouts of 0 fire in every iteration until changed") {
   Entry &first = world.add_timeout(0);
   Entry &second = world.add_timeout(0);
   world.steady();
-  for (int again = 0; again < 50; ++again) REQUIRE(world.turn() == Calls{"t1", "t2"});
+  for (int again = 0; again < 50; ++again) REQUIRE(world.run_iteration() == Calls{"t1", "t2"});
   world.update(first, kHour);
   CHECK(world.steady() == Calls{"t2"});
   world.update(second, -1);
@@ -88,7 +88,7 @@ CONFORMANCE("row 20: in a loop that does not sleep, a timeout is not early by a 
     }
     set = now_us();
     world.update(timeout, kInterval);
-    for (const int before = timeout.calls; timeout.calls == before;) world.quiet_turn();
+    for (const int before = timeout.calls; timeout.calls == before;) world.run_quietly();
     world.update(timeout, -1);
   }
   CHECK(early == 0);
@@ -104,7 +104,7 @@ CONFORMANCE("row 20: a timeout that a long callback held up does not catch up") 
   wait_for_call(world, *timeout);
   // Ten intervals have gone by in the one call. One call is due now, and after it one for each interval.
   const std::int64_t held_until = now_us();
-  for (int again = 0; again < 10; ++again) world.wait_until([turns = 0]() mutable { return turns++ == 1; });
+  for (int again = 0; again < 10; ++again) world.wait_until([iterations = 0]() mutable { return iterations++ == 1; });
   CHECK(timeout->calls <= 3 + (now_us() - held_until) / (kInterval * 1000));
   CHECK(now_us() - start >= 11 * kInterval * 1000);
 }
@@ -133,7 +133,7 @@ CONFORMANCE("row 20: INT_MAX is a long time, and keeps no loop from sleeping") {
 CONFORMANCE("row 20: ten thousand timeouts of 0 all fire in every iteration") {
   std::vector<Entry *> timeouts;
   for (int i = 0; i < 10000; ++i) timeouts.push_back(&world.add_timeout(0));
-  world.settle();
+  world.run_until_quiet();
   for (int again = 0; again < 3; ++again) CHECK(world.turn_count() == timeouts.size());
   const int calls = timeouts.front()->calls;
   for (const Entry *timeout : timeouts) REQUIRE(timeout->calls == calls);
@@ -160,7 +160,7 @@ CONFORMANCE("row 20: ten thousand timeouts of a few milliseconds all fire, and n
 CONFORMANCE("row 20: a timeout that is made shorter is not late by the old one, made longer not early") {
   Entry &shorter = world.add_timeout(kHour);
   Entry &longer = world.add_timeout(1);
-  world.turn();
+  world.run_iteration();
   const std::int64_t updated = now_us();
   world.update(longer, 30);
   world.update(shorter, 1);
@@ -171,7 +171,7 @@ CONFORMANCE("row 20: a timeout that is made shorter is not late by the old one, 
 
 CONFORMANCE("row 20: made longer and shorter again, a timeout comes at the last of them") {
   Entry &timeout = world.add_timeout(2);
-  world.turn();
+  world.run_iteration();
   world.update(timeout, kHour);
   nap(world);
   CHECK(timeout.calls == 0);
@@ -226,14 +226,14 @@ CONFORMANCE("rows 13, 20: of two timeouts that are due in one iteration either's
           if (std::exchange(stopping, false)) stop(*timeouts[1 - i]);
         });
       }
-      world.settle();
+      world.run_until_quiet();
       hold_for(3 * interval);  // whatever they did so far, both are due now
       stopping = true;
       CHECK(world.turn_count() == 1);
       for (Entry *timeout : timeouts) {
         if (timeout->state == Entry::State::kLive) world.remove(*timeout);
       }
-      world.settle();
+      world.run_until_quiet();
     }
   }
 }
@@ -245,13 +245,13 @@ CONFORMANCE("row 15: a timeout of 0 added in such a one's callback fires from th
   });
   world.steady();
   adding = true;
-  CHECK(world.turn() == Calls{"t1"});
+  CHECK(world.run_iteration() == Calls{"t1"});
   CHECK(world.steady() == Calls{"t1", "t2"});
 }
 
 CONFORMANCE("row 20: a timeout set while the loop stood still for long is never early") {
   constexpr int kInterval = 10;
-  world.turn();
+  world.run_iteration();
   hold_for(3 * kInterval);
   const std::int64_t set = now_us();
   Entry &timeout = world.add_timeout(kInterval);
@@ -326,7 +326,7 @@ CONFORMANCE("row 23: a timeout is flipped between -1 and 0 again and again, and 
     wait_for_call(world, timeout);
     world.update(timeout, -1);
     const int calls = timeout.calls;
-    for (int turns = 0; turns < 3; ++turns) world.turn();
+    for (int iterations = 0; iterations < 3; ++iterations) world.run_iteration();
     REQUIRE(timeout.calls == calls);
   }
 }

@@ -16,11 +16,11 @@
 namespace conformance {
 namespace {
 
-// The most turns that anything promised may take: far more than any loop needs.
+// The most iterations that anything promised may take: far more than any loop needs.
 constexpr int kPatience = 10000;
 constexpr int kSteadyPatience = 100;
-// A change may take hold in the next iteration but one: for as long, two equal turns prove nothing.
-constexpr int kSettling = 3;
+// A change may take hold in the next iteration but one: for as long, two equal iterations prove nothing.
+constexpr int kIterationsToQuiet = 3;
 
 }  // namespace
 
@@ -58,12 +58,12 @@ int World::remove(Entry &entry) {
       entry, [&] { return entry.is_timeout ? virEventRemoveTimeout(entry.id) : virEventRemoveHandle(entry.id); });
 }
 
-Calls World::quiet_turn() {
+Calls World::run_quietly() {
   for (int attempt = 0; attempt < kPatience; ++attempt) {
     contract_.begin_iteration();
     calls_.clear();
     frees_ = 0;
-    loop_.turn(Wait::kNo);
+    loop_.run_iteration(Wait::kNo);
     if (calls_.empty() && frees_ > 0) continue;
     std::sort(calls_.begin(), calls_.end());
     return calls_;
@@ -71,44 +71,44 @@ Calls World::quiet_turn() {
   throw std::runtime_error("the loop goes on freeing without end");
 }
 
-Calls World::turn() {
-  Calls calls = quiet_turn();
-  note(fmt::format("turn: {}", fmt::join(calls, ", ")));
+Calls World::run_iteration() {
+  Calls calls = run_quietly();
+  note(fmt::format("iteration: {}", fmt::join(calls, ", ")));
   return calls;
 }
 
 std::size_t World::turn_count() {
-  const std::size_t count = quiet_turn().size();
-  note(fmt::format("turn: {} calls", count));
+  const std::size_t count = run_quietly().size();
+  note(fmt::format("iteration: {} calls", count));
   return count;
 }
 
-void World::settle() {
-  for (int turns = 0; turns < kSettling; ++turns) quiet_turn();
+void World::run_until_quiet() {
+  for (int iterations = 0; iterations < kIterationsToQuiet; ++iterations) run_quietly();
 }
 
 Calls World::steady() {
-  settle();
-  Calls last = quiet_turn();
+  run_until_quiet();
+  Calls last = run_quietly();
   for (int attempt = 0; attempt < kSteadyPatience; ++attempt) {
-    Calls now = quiet_turn();
+    Calls now = run_quietly();
     if (now == last) {
       note(fmt::format("steady: {}", fmt::join(now, ", ")));
       return now;
     }
     last = std::move(now);
   }
-  throw std::runtime_error(fmt::format("what a turn calls goes on changing; last: {}", fmt::join(last, ", ")));
+  throw std::runtime_error(fmt::format("what an iteration calls goes on changing; last: {}", fmt::join(last, ", ")));
 }
 
 int World::wait_until(const std::function<bool()> &done) {
-  int turns = 0;
-  for (; !done(); ++turns) {
+  int iterations = 0;
+  for (; !done(); ++iterations) {
     contract_.begin_iteration();
     calls_.clear();
-    loop_.turn(Wait::kYes);
+    loop_.run_iteration(Wait::kYes);
   }
-  return turns;
+  return iterations;
 }
 
 int World::own(int fd) {
@@ -133,10 +133,10 @@ void World::finish() {
     entry.on_free = nullptr;
     if (entry.state == Entry::State::kLive) remove(entry);
   }
-  for (int turns = 0; turns < kPatience && !unfreed().empty(); ++turns) quiet_turn();
+  for (int iterations = 0; iterations < kPatience && !unfreed().empty(); ++iterations) run_quietly();
   const std::string left = unfreed();
   if (!left.empty()) throw std::runtime_error("row 16: removed, and never freed: " + left);
-  settle();  // a call or a second `ff` that comes late is judged too
+  run_until_quiet();  // a call or a second `ff` that comes late is judged too
   for (const int fd : owned_) ::close(fd);
   owned_.clear();
   note_ends(false);

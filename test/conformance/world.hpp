@@ -6,13 +6,13 @@
 // support::Contract, whatever the scenario is about. What breaks one of these is a violation, and fails the scenario at
 // its end.
 //
-// What a turn called is told as sorted lines: "t1", "w2 R|H": the order of dispatch within an iteration is nobody's
-// promise. Entries are named by the order of their creation, for ids are the loop's own affair, so lines of two
-// loops can be compared. The lines of all turns together are the trace.
+// What an iteration called is told as sorted lines: "t1", "w2 R|H": the order of dispatch within an iteration is
+// nobody's promise. Entries are named by the order of their creation, for ids are the loop's own affair, so lines of
+// two loops can be compared. The lines of all iterations together are the trace.
 //
-// Two things that loops do differently, and that are no part of the contract, are evened out. When an `ff` runs: a
-// turn that did nothing but free is followed by another. How soon a change takes hold: steady() turns the loop until
-// what it calls is the same time after time.
+// Two things that loops do differently, and that are no part of the contract, are evened out. When an `ff` runs: an
+// iteration that did nothing but free is followed by another. How soon a change takes hold: steady() runs the loop
+// until what it calls is the same time after time.
 #pragma once
 
 #include <deque>
@@ -59,13 +59,13 @@ class World {
   static bool freed(const Entry &entry) { return entry.state == Entry::State::kFreed; }
 
   // The loop's thread, outside callbacks: one iteration, and what it called.
-  Calls turn();
+  Calls run_iteration();
   // The same, without a line in the trace.
-  Calls quiet_turn();
+  Calls run_quietly();
   // The same, where the order of dispatch, which is nobody's promise, decides whom it calls: how many calls it made.
   std::size_t turn_count();
   // So many iterations, untraced, that every change has taken hold.
-  void settle();
+  void run_until_quiet();
   // What each iteration calls by now. Throws when that goes on changing.
   Calls steady();
   // Iterations that sleep, until `done`; answers how many. The caller's watchdog bounds it.
@@ -109,7 +109,7 @@ class World {
   int timeouts_ = 0;
   std::set<int> owned_;
   std::vector<std::string> trace_;
-  Calls calls_;  // of the turn under way
+  Calls calls_;  // of the iteration under way
   int frees_ = 0;
 };
 

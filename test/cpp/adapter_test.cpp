@@ -76,7 +76,7 @@ TEST_CASE("done is called in the loop once and destroyed") {
   adapter.detach([&calls, counts = CountsDestruction(destroyed)] { ++calls; });
   CHECK_FALSE(adapter);
   CHECK(calls == 0);
-  loop.run_until([&] { return destroyed == 1; });
+  loop.require_until([&] { return destroyed == 1; });
   CHECK(calls == 1);
 }
 
@@ -101,7 +101,7 @@ TEST_CASE("a second detach is refused while the first is under way") {
   same.detach([counts = CountsDestruction(destroyed)] { FAIL("called"); }, error);
   CHECK(error == virt_uv::make_uv_error(UV_EALREADY));
   CHECK(destroyed == 1);
-  loop.run_until([&done] { return done; });
+  loop.require_until([&done] { return done; });
 }
 
 TEST_CASE("an empty function is refused where it is given and not where it would be called") {
@@ -118,9 +118,9 @@ TEST_CASE("an exception out of done or idle is counted and the loop goes on") {
   const uint64_t before = stats().exceptions;
   int destroyed = 0;
   adapter.drain([counts = CountsDestruction(destroyed)] { throw std::runtime_error("idle"); });
-  loop.run_until([&] { return destroyed == 1; });
+  loop.require_until([&] { return destroyed == 1; });
   adapter.detach([counts = CountsDestruction(destroyed)] { throw std::runtime_error("done"); });
-  loop.run_until([&] { return destroyed == 2; });
+  loop.require_until([&] { return destroyed == 2; });
   CHECK(stats().exceptions == before + 2);
 }
 
@@ -134,10 +134,10 @@ TEST_CASE("idle waits for what is registered to be removed and freed") {
     idle = true;
     CHECK(destroyed == 1);
   });
-  loop.run_until([&fired] { return fired == 3; });
+  loop.require_until([&fired] { return fired == 3; });
   CHECK_FALSE(idle);
   timeout.remove();
-  loop.run_until([&idle] { return idle; });
+  loop.require_until([&idle] { return idle; });
 }
 
 TEST_CASE("what is registered goes on in the next loop") {
@@ -147,17 +147,17 @@ TEST_CASE("what is registered goes on in the next loop") {
     UvLoop loop;
     Adapter adapter(loop.get());
     timeout = virt_uv::Timeout(0, [&fired](int) { ++fired; });
-    loop.run_until([&fired] { return fired == 1; });
+    loop.require_until([&fired] { return fired == 1; });
     bool done = false;
     adapter.detach([&done] { done = true; });
-    loop.run_until([&done] { return done; });
+    loop.require_until([&done] { return done; });
   }
   const int before = fired;
   UvLoop loop;
   Adapter adapter(loop.get());
-  loop.run_until([&] { return fired > before; });
+  loop.require_until([&] { return fired > before; });
   timeout.remove();
   bool idle = false;
   adapter.drain([&idle] { idle = true; });
-  loop.run_until([&idle] { return idle; });
+  loop.require_until([&idle] { return idle; });
 }

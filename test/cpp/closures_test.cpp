@@ -25,12 +25,12 @@ class Attached {
   ~Attached() {
     bool idle = false;
     adapter_.drain([&idle] { idle = true; });
-    loop_.run_until([&idle] { return idle; });
+    loop_.require_until([&idle] { return idle; });
   }
-  void run_until(const std::function<bool()> &done) { loop_.run_until(done); }
+  void require_until(const std::function<bool()> &done) { loop_.require_until(done); }
 
   /* Two iterations: whatever was due has happened. */
-  void settle() { loop_.turn(2); }
+  void settle() { loop_.run_iterations(2); }
 
  private:
   UvLoop loop_;
@@ -51,8 +51,8 @@ TEST_CASE("a watch's closure is called with its id and fd and the events") {
   CHECK(id >= 1);
   attached.settle();
   CHECK(seen_id == 0);
-  signal.raise();
-  attached.run_until([&] { return seen_id != 0; });
+  signal.make_readable();
+  attached.require_until([&] { return seen_id != 0; });
   CHECK(seen_id == id);
   CHECK(seen_fd == signal.get());
   CHECK(seen == handle_event::readable);
@@ -66,7 +66,7 @@ TEST_CASE("a timeout's closure is called with its id") {
   const int id = virt_uv::add_timeout(0, [&seen](int timer) { seen = timer; });
   CHECK(id >= 1);
   CHECK(seen == 0);
-  attached.run_until([&seen] { return seen != 0; });
+  attached.require_until([&seen] { return seen != 0; });
   CHECK(seen == id);
   CHECK(virt_uv::remove_timeout(id) == 0);
   CHECK(virt_uv::remove_timeout(id) == -1);
@@ -82,7 +82,7 @@ TEST_CASE("a closure may be a function or a std::function or move-only") {
   const std::function<void(int)> original = [&copied_calls](int) { ++copied_calls; };
   const Timeout copied(0, original);
   const Timeout move_only(0, [&move_only_calls, step = std::make_unique<int>(1)](int) { move_only_calls += *step; });
-  attached.run_until([&] { return function_calls > 0 && copied_calls > 0 && move_only_calls > 0; });
+  attached.require_until([&] { return function_calls > 0 && copied_calls > 0 && move_only_calls > 0; });
 }
 
 TEST_CASE("an empty function is refused when it is added") {
@@ -99,7 +99,7 @@ TEST_CASE("a closure's state changes from call to call and stays with it") {
   Attached attached;
   int last = 0;
   const Timeout timeout(0, [&last, calls = 0](int) mutable { last = ++calls; });
-  attached.run_until([&last] { return last == 3; });
+  attached.require_until([&last] { return last == 3; });
 }
 
 TEST_CASE("a closure is destroyed once in the loop and not by the remove") {
@@ -110,7 +110,7 @@ TEST_CASE("a closure is destroyed once in the loop and not by the remove") {
   CHECK(destroyed == 0);
   CHECK(virt_uv::remove_timeout(timer) == 0);
   CHECK(destroyed == 0);
-  attached.run_until([&destroyed] { return destroyed > 0; });
+  attached.require_until([&destroyed] { return destroyed > 0; });
   attached.settle();
   CHECK(destroyed == 1);
 }
@@ -123,7 +123,7 @@ TEST_CASE("a closure that removes itself lives until it has returned") {
     CHECK(virt_uv::remove_timeout(timer) == 0);
     destroyed_inside = destroyed;
   });
-  attached.run_until([&destroyed] { return destroyed > 0; });
+  attached.require_until([&destroyed] { return destroyed > 0; });
   attached.settle();
   CHECK(calls == 1);
   CHECK(destroyed_inside == 0);
@@ -140,8 +140,8 @@ TEST_CASE("a watch that is destroyed inside its own closure is legal") {
                   ++calls;
                   watch.reset();
                 });
-  signal.raise();
-  attached.run_until([&destroyed] { return destroyed > 0; });
+  signal.make_readable();
+  attached.require_until([&destroyed] { return destroyed > 0; });
   attached.settle();
   CHECK(calls == 1);
   CHECK(destroyed == 1);
@@ -175,7 +175,7 @@ TEST_CASE("an exception out of a closure is logged with its words and counted an
   {
     Attached attached(&options);
     Signal signal;
-    signal.raise();
+    signal.make_readable();
     const Timeout timeout(0, [&calls](int) {
       ++calls;
       throw std::runtime_error("the teapot is empty");
@@ -184,7 +184,7 @@ TEST_CASE("an exception out of a closure is logged with its words and counted an
       signal.lower();
       throw 42;
     });
-    attached.run_until([&] { return calls >= 2 && lines.count(VIRT_UV_LOG_ERROR, "without a text") == 1; });
+    attached.require_until([&] { return calls >= 2 && lines.count(VIRT_UV_LOG_ERROR, "without a text") == 1; });
   }
   CHECK(lines.count(VIRT_UV_LOG_ERROR, "the teapot is empty") == calls);
   CHECK(stats().exceptions == before + static_cast<uint64_t>(calls) + 1);
@@ -204,8 +204,8 @@ TEST_CASE("a closure removed by another's in the same iteration is not called") 
   a = Watch(first.get(), handle_event::readable, call_one(b));
   b = Watch(second.get(), handle_event::readable, call_one(a));
   attached.settle();
-  first.raise();
-  second.raise();
+  first.make_readable();
+  second.make_readable();
   attached.settle();
   CHECK(calls >= 1);
   CHECK(static_cast<bool>(a) != static_cast<bool>(b));
@@ -224,7 +224,7 @@ TEST_CASE("a closure removed by another thread is destroyed on the loop's thread
   };
   Timeout timeout(1, [notes = NotesThread(destroyed_on)](int) {});
   std::thread other([&timeout] { timeout.remove(); });
-  attached.run_until([&destroyed_on] { return destroyed_on != std::thread::id(); });
+  attached.require_until([&destroyed_on] { return destroyed_on != std::thread::id(); });
   other.join();
   CHECK(destroyed_on == std::this_thread::get_id());
 }
@@ -235,9 +235,9 @@ TEST_CASE("a closure may add and its own destruction may remove") {
   Timeout outer(0, [&, inner = Timeout()](int) mutable {
     if (!inner) inner = Timeout(0, [&inner_calls](int) { ++inner_calls; });
   });
-  attached.run_until([&inner_calls] { return inner_calls == 2; });
+  attached.require_until([&inner_calls] { return inner_calls == 2; });
   outer.remove();
-  attached.run_until([] { return stats().timeouts + stats().frees_pending == 0; });
+  attached.require_until([] { return stats().timeouts + stats().frees_pending == 0; });
 }
 
 TEST_CASE("owners remove what they own and only once") {
@@ -256,7 +256,7 @@ TEST_CASE("owners remove what they own and only once") {
     CHECK(stats().timeouts == 1);
   }
   CHECK(stats().timeouts == 0);
-  attached.run_until([&destroyed] { return destroyed == 2; });
+  attached.require_until([&destroyed] { return destroyed == 2; });
 }
 
 TEST_CASE("what is released is the caller's to remove") {
@@ -277,13 +277,13 @@ TEST_CASE("owners update what they own") {
   int readable = 0, ticks = 0;
   Watch watch(signal.get(), handle_event::none, [&](int, int, handle_event) { ++readable; });
   Timeout timeout(-1, [&ticks](int) { ++ticks; });
-  signal.raise();
+  signal.make_readable();
   attached.settle();
   CHECK(readable == 0);
   CHECK(ticks == 0);
   watch.update(handle_event::readable);
   timeout.update(0);
-  attached.run_until([&] { return readable > 0 && ticks > 0; });
+  attached.require_until([&] { return readable > 0 && ticks > 0; });
   watch.update(handle_event::none);
   timeout.update(-1);
   const int readable_then = readable, ticks_then = ticks;

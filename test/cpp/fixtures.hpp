@@ -10,15 +10,15 @@
 #include "host.hpp"
 #include "pipes.hpp"
 
-/* A loop that the library is attached to by what is tested. In the end it turns until a detach under way is done, and
+/* A loop that the library is attached to by what is tested. In the end it runs until a detach under way is done, and
  * must have nothing left. */
 class UvLoop : public Loop {
  public:
   ~UvLoop() { uv_run(get(), UV_RUN_DEFAULT); }
 
   template <typename Done>
-  void run_until(Done &&done) {
-    REQUIRE(turn_until(std::forward<Done>(done)));
+  void require_until(Done &&done) {
+    REQUIRE(run_until(std::forward<Done>(done)));
   }
 };
 

@@ -199,7 +199,7 @@ TEST_CASE("a closure is called by whichever loop is registered") {
   virt_uv::Watch watch(
       signal.get(), handle_event::readable,
       [&seen, counts = CountsDestruction(destroyed)](int, int, handle_event events) { seen = events; });
-  signal.raise();
+  signal.make_readable();
   poll.run_once(0);
   CHECK(seen == handle_event::readable);
   watch.remove();
@@ -230,7 +230,7 @@ TEST_CASE("calls made before there is a loop are kept and carried out once there
   if (!in_own_process()) return;
   register_impl(UvEventImpl::instance());
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   int fired = 0, destroyed = 0;
   virt_uv::Timeout timeout(-1, [&fired](int) { ++fired; });
   timeout.update(0);
@@ -244,7 +244,7 @@ TEST_CASE("calls made before there is a loop are kept and carried out once there
   CHECK(virt_uv_loop() == loop.get());
   CHECK(fired == 0);
   CHECK(destroyed == 0);
-  loop.run_until([&] { return fired >= 2 && !watch && destroyed == 1; });
+  loop.require_until([&] { return fired >= 2 && !watch && destroyed == 1; });
   CHECK(fired < 1000);
   UvEventImpl::instance().detach();
 }
@@ -293,7 +293,7 @@ TEST_CASE("a decorator of the libuv implementation sees all that a libvirt conne
   REQUIRE(domain != nullptr);
   REQUIRE(virDomainSuspend(domain) == 0);
   CHECK(events == 0);
-  loop.run_until([&] { return events == 1; });
+  loop.require_until([&] { return events == 1; });
   CHECK(counted.calls.update_timeout >= 2);
 
   virDomainFree(domain);
@@ -301,6 +301,6 @@ TEST_CASE("a decorator of the libuv implementation sees all that a libvirt conne
   REQUIRE(virConnectClose(connection) == 0);
   bool idle = false;
   adapter.drain([&idle] { idle = true; });
-  loop.run_until([&idle] { return idle; });
+  loop.require_until([&idle] { return idle; });
   CHECK(counted.calls.remove_timeout == counted.calls.add_timeout);
 }

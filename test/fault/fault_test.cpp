@@ -39,7 +39,7 @@ struct Fds {
     reader = std::make_unique<Fd>(ends[0]);
     writer = std::make_unique<Fd>(ends[1]);
     REQUIRE(write(ends[1], "x", 1) == 1);
-    signal.raise();
+    signal.make_readable();
   }
   Signal signal;
   SocketPair pair;
@@ -61,7 +61,7 @@ class Life {
     look();
     remove_all();
     const bool drains = virt_uv_drain([](void *opaque) { *static_cast<bool *>(opaque) = true; }, &drained_) == 0;
-    CHECK(loop_.turn_until([&] { return drains ? drained_ : stats().adds == stats().frees; }));
+    CHECK(loop_.run_until([&] { return drains ? drained_ : stats().adds == stats().frees; }));
     detached_ = detach(loop_);
     CHECK(detached_);
     for (const Asked &asked : watches_) CHECK(asked.freed == (asked.accepted() ? 1 : 0));
@@ -98,7 +98,7 @@ class Life {
 
   // What could not be armed at once is armed at the retry.
   void serve_all() {
-    CHECK(loop_.turn_until([&] {
+    CHECK(loop_.run_until([&] {
       for (const Asked &asked : watches_)
         if (!asked.served()) return false;
       for (const Asked &asked : timeouts_)
@@ -222,7 +222,7 @@ TEST_CASE("timeouts that find no memory to be queued in are named in the log, an
     std::vector<Asked> asked(3000);  // more than any queue had room for before
     for (Asked &each : asked) each.id = virt_uv_add_timeout(frequency, Asked::on_timeout, &each, Asked::on_free);
     inject_start(1);
-    CHECK(host.loop.turn_until(
+    CHECK(host.loop.run_until(
         [&] { return std::all_of(asked.begin(), asked.end(), [](const Asked &each) { return each.fired > 0; }); }));
     CHECK(inject_stop() != nullptr);
     CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "cannot be started: Cannot allocate memory") == 1);
@@ -239,7 +239,7 @@ TEST_CASE("with thousands of watches and no fd left, add says so, and works agai
   REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
   Host host;
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   std::vector<int> fired(4000), ids;
   const auto count = [](int, int, int, void *opaque) { ++*static_cast<int *>(opaque); };
   const auto add = [&](int &counter) {
@@ -250,13 +250,13 @@ TEST_CASE("with thousands of watches and no fd left, add says so, and works agai
   CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "Too many open files") == 1);
   const auto all_fire = [&] {
     std::fill(fired.begin(), fired.end(), 0);
-    return host.loop.turn_until([&] {
+    return host.loop.run_until([&] {
       return std::all_of(fired.begin(), fired.begin() + static_cast<long>(ids.size()), [](int n) { return n > 0; });
     });
   };
   CHECK(all_fire());  // to arm one takes no fd
   for (int i = 0; i < 10; ++i) CHECK(virt_uv_remove_handle(ids[static_cast<std::size_t>(i)]) == 0);
-  REQUIRE(host.loop.turn_until([] { return stats().frees_pending == 0; }));
+  REQUIRE(host.loop.run_until([] { return stats().frees_pending == 0; }));
   for (int i = 0; i < 10; ++i) CHECK((ids[static_cast<std::size_t>(i)] = add(fired[static_cast<std::size_t>(i)])) >= 1);
   CHECK(add(fired[0]) == -1);
   CHECK(all_fire());

@@ -137,7 +137,7 @@ void on_timeout(int timer, void *opaque) {
 // A watch of each kind of fd, in every state.
 struct Everything {
   Everything() {
-    signal.raise();
+    signal.make_readable();
     hung_up.peer.close();
     REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
     close(ends[0]);
@@ -156,7 +156,7 @@ struct Everything {
     for (const int timer : timers) virt_uv_update_timeout(timer, (round + timer) % 4 - 1);
     virt_uv_walk([](const virt_uv_entry *, void *) { note("walk's callback"); }, nullptr);
     signal.lower();
-    signal.raise();
+    signal.make_readable();
   }
 
   void remove_all() {
@@ -191,7 +191,7 @@ bool until_called(Loop &loop, int (*begin)(virt_uv_cb, void *), const char *name
         self.came = true;
       },
       &call);
-  return err == 0 && loop.turn_until([&] { return call.came; });
+  return err == 0 && loop.run_until([&] { return call.came; });
 }
 
 bool detach_watched(Loop &loop) { return until_called(loop, virt_uv_detach, "done"); }
@@ -209,7 +209,7 @@ void live_through(Everything &all) {
       all.flip(round);
     else
       std::thread([&] { all.flip(round); }).join();
-    loop.turn(1 + round % 3);
+    loop.run_iterations(1 + round % 3);
   }
   CHECK(detach_watched(loop));
 }
@@ -218,7 +218,7 @@ void live_until_the_host_closes_everything() {
   const virt_uv_options options = with_log();
   Loop loop;
   REQUIRE(virt_uv_attach(loop.get(), &options) == 0);
-  loop.turn(2);
+  loop.run_iterations(2);
   uv_walk(
       loop.get(),
       [](uv_handle_t *handle, void *) {

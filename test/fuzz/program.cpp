@@ -106,7 +106,7 @@ class Program {
       case 4:
         return remove_place(with % kPlaces);
       case 5:
-        return turn(with);
+        return run_loop(with);
       case 6:
         return flip_fd(with);
       case 7:
@@ -131,7 +131,7 @@ class Program {
         uv_stop(&loops_[with % kLoops]);
         return;
       default:
-        return turn(1);
+        return run_loop(1);
     }
   }
 
@@ -177,7 +177,7 @@ class Program {
     if (places_[place] != nullptr) remove(*places_[place]);
   }
 
-  void turn(int with) {
+  void run_loop(int with) {
     for (int i = 0; i < 1 + with % 3; ++i) uv_run(&loops_[with / 3 % kLoops], UV_RUN_NOWAIT);
   }
 

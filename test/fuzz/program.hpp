@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The fuzz target: its input is a program of calls of the C API and turns of the loop.
+// The fuzz target: its input is a program of calls of the C API and iterations of the loop.
 //
 // Each instruction is two bytes, what and with what. What is registered is kept in a small table of places, and the
 // instruction's second byte picks one, so that an id may be live, stale or none. A program runs in one process after

@@ -14,20 +14,20 @@ const { runProgram, ended } = require('./program.js');
 
 const bounded = { timeout: 60000 };
 
-async function attached(body) {
+async function attached(use) {
   virtUv.attach();
   try {
-    await body();
+    await use();
   } finally {
     await virtUv.detach();
   }
 }
 
-async function connected(body) {
+async function connected(use) {
   await attached(async () => {
     const connection = await Connection.open('test:///default');
     try {
-      await body(connection);
+      await use(connection);
     } finally {
       await connection.close();
       await virtUv.drain();

@@ -24,39 +24,39 @@ after(async () => {
   await virtUv.detach();
 }, bounded);
 
-// While it runs, `turns` has the time of each turn of the loop. Node's clock and the loop's are the same.
-function watchTurns() {
-  const watch = { turns: [], stop: () => clearImmediate(watch.next) };
-  const turn = () => {
-    watch.turns.push(performance.now());
-    watch.next = setImmediate(turn);
+// While it runs, `iterations` has the time of each iteration of the loop. Node's clock and the loop's are the same.
+function watchIterations() {
+  const watch = { iterations: [], stop: () => clearImmediate(watch.next) };
+  const iteration = () => {
+    watch.iterations.push(performance.now());
+    watch.next = setImmediate(iteration);
   };
-  turn();
+  iteration();
   return watch;
 }
 
-// How many whole turns the loop made between the moment a timer was due and the moment it ran.
-function turnsLate(watch, ms) {
+// How many whole iterations the loop ran between the moment a timer was due and the moment it ran.
+function iterationsLate(watch, ms) {
   const due = performance.now() + ms + 1; // Node rounds to whole milliseconds.
-  return new Promise((resolve) => setTimeout(() => resolve(watch.turns.filter((time) => time > due).length), ms));
+  return new Promise((resolve) => setTimeout(() => resolve(watch.iterations.filter((time) => time > due).length), ms));
 }
 
 test('10,000 events arrive in order, none lost', bounded, () => flood(connection, 'test', 10000));
 
 // libuv's clock may be the kernel's coarse one, which a busy machine lets lag: so one timer in a hundred is let off.
 test('a timer that is due runs within an iteration of the loop, events or not', bounded, async () => {
-  const watch = watchTurns();
+  const watch = watchIterations();
   let flooding = true;
   const late = [];
   const timers = (async () => {
-    while (flooding) late.push(await turnsLate(watch, late.length % 5));
+    while (flooding) late.push(await iterationsLate(watch, late.length % 5));
   })();
   await flood(connection, 'test', 2000);
   flooding = false;
   await timers;
   watch.stop();
   assert.ok(late.length > 0);
-  assert.ok(late.filter((turns) => turns > 1).length <= late.length / 100, `turns late: ${late}`);
+  assert.ok(late.filter((iterations) => iterations > 1).length <= late.length / 100, `iterations late: ${late}`);
 });
 
 test('an HTTP server in the same loop answers every request while events come', bounded, async () => {

@@ -17,11 +17,11 @@ const members = ['attach', 'detach', 'drain', 'onLog', 'ref', 'stats', 'unref', 
 
 const run = (command, args, options) => execFileSync(command, args, { encoding: 'utf8', stdio: 'pipe', ...options });
 
-// An empty folder, in the build tree so that modules resolve; gone when `body` is done.
-function inFolder(body) {
+// An empty folder, in the build tree so that modules resolve; gone when `use` is done.
+function inFolder(use) {
   const folder = fs.mkdtempSync(path.join(build, 'package-'));
   try {
-    body(folder);
+    use(folder);
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
   }

@@ -12,35 +12,16 @@
 #include <thread>
 #include <vector>
 
+#include "child.hpp"
 #include "host.hpp"
 #include "pipes.hpp"
 
 namespace {
 
-constexpr unsigned kLimitSeconds = 60;
-
 void no_timeout_callback(int, void *) {}
 void no_handle_callback(int, int, int, void *) {}
 void count(void *opaque) { ++*static_cast<int *>(opaque); }
 void count_event(int, int, int, void *opaque) { count(opaque); }
-
-// Runs fn in a forked child, which ends with its answer. A child that hangs is ended by SIGALRM.
-template <typename Fn>
-pid_t fork_child(Fn &&fn) {
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(kLimitSeconds);
-    _exit(fn());
-  }
-  REQUIRE(child > 0);
-  return child;
-}
-
-int status_of(pid_t child) {
-  int status = -1;
-  REQUIRE(waitpid(child, &status, 0) == child);
-  return status;
-}
 
 // 0, or which answer is not the one that virt-uv.h documents.
 int wrong_answer(uv_loop_t *loop, int fd, int watch, int timer) {
@@ -72,17 +53,17 @@ int exec_to_answer(int answer) {
 TEST_CASE("calls in a forked child return what is documented, and the parent's loop goes on as if there were none") {
   Host host;
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   int events = 0, ticks = 0;
   const int watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
   const int timer = virt_uv_add_timeout(
       1, [](int, void *opaque) { count(opaque); }, &ticks, nullptr);
-  REQUIRE(host.loop.turn_until([&] { return events > 0 && ticks > 0; }));
+  REQUIRE(host.loop.run_until([&] { return events > 0 && ticks > 0; }));
   CHECK(status_of(fork_child([] { return 0; })) == 0);
   CHECK(status_of(fork_child([&] { return wrong_answer(host.loop.get(), signal.get(), watch, timer); })) == 0);
   CHECK(status_of(fork_child([] { return execl("/bin/true", "true", static_cast<char *>(nullptr)); })) == 0);
   events = ticks = 0;
-  CHECK(host.loop.turn_until([&] { return events > 0 && ticks > 0; }));
+  CHECK(host.loop.run_until([&] { return events > 0 && ticks > 0; }));
   CHECK(virt_uv_remove_handle(watch) == 0);
   CHECK(virt_uv_remove_timeout(timer) == 0);
   CHECK(drain(host.loop));
@@ -103,7 +84,7 @@ TEST_CASE("a child that is forked while other threads are in the middle of calls
       }
     });
   for (int i = 0; i < 30; ++i) {
-    host.loop.turn(1);
+    host.loop.run_iterations(1);
     CHECK(status_of(fork_child(
               [&] { return exec_to_answer(wrong_answer(host.loop.get(), signal.get(), watch, timer)); })) == 0);
   }
@@ -117,10 +98,10 @@ TEST_CASE("a child that is forked while other threads are in the middle of calls
 TEST_CASE("what a child has inherited wakes the parent's loop no more once it is removed") {
   Host host;
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   int events = 0;
   const int watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
-  REQUIRE(host.loop.turn_until([&] { return events > 0; }));
+  REQUIRE(host.loop.run_until([&] { return events > 0; }));
   int ends[2];
   REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
   Fd read_end(ends[0]), write_end(ends[1]);
@@ -131,7 +112,7 @@ TEST_CASE("what a child has inherited wakes the parent's loop no more once it is
   });
   REQUIRE(virt_uv_remove_handle(watch) == 0);
   REQUIRE(drain(host.loop));
-  host.loop.turn(3);
+  host.loop.run_iterations(3);
   pollfd epoll = {uv_backend_fd(host.loop.get()), POLLIN, 0};
   CHECK(poll(&epoll, 1, 0) == 0);
   write_end.close();
@@ -147,7 +128,7 @@ TEST_CASE("no fd of the library outlives an exec") {
   SocketPair pair;
   const int ids[] = {virt_uv_add_handle(signal.get(), 1, no_handle_callback, nullptr, nullptr),
                      virt_uv_add_handle(pair.ours.get(), 1, no_handle_callback, nullptr, nullptr)};
-  host.loop.turn(3);
+  host.loop.run_iterations(3);
   int inherited = 0;
   for (int fd = 0; fd < 1024; ++fd) {
     const int flags = fcntl(fd, F_GETFD);
@@ -164,22 +145,22 @@ TEST_CASE("a child that runs the loop of its parent calls nothing of the parent'
     INFO((tells_libuv ? "with uv_loop_fork" : "without uv_loop_fork"));
     Host host;
     Signal signal;
-    signal.raise();
+    signal.make_readable();
     int events = 0, ticks = 0, zero_ticks = 0;
     const auto tick = [](int, void *opaque) { count(opaque); };
     const int watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
     const int timer = virt_uv_add_timeout(1, tick, &ticks, nullptr);
     const int zero_timer = virt_uv_add_timeout(0, tick, &zero_ticks, nullptr);
     const auto all_called = [&] { return events > 0 && ticks > 0 && zero_ticks > 0; };
-    REQUIRE(host.loop.turn_until(all_called));
+    REQUIRE(host.loop.run_until(all_called));
     events = ticks = zero_ticks = 0;
     CHECK(status_of(fork_child([&] {
             if (tells_libuv && uv_loop_fork(host.loop.get()) != 0) return 2;
-            host.loop.turn(5);
+            host.loop.run_iterations(5);
             uv_run(host.loop.get(), UV_RUN_DEFAULT);  // returns: what the parent has registered does not hold it
             return events + ticks + zero_ticks == 0 ? 0 : 1;
           })) == 0);
-    CHECK(host.loop.turn_until(all_called));
+    CHECK(host.loop.run_until(all_called));
     CHECK(virt_uv_remove_handle(watch) == 0);
     CHECK(virt_uv_remove_timeout(timer) == 0);
     CHECK(virt_uv_remove_timeout(zero_timer) == 0);
@@ -200,13 +181,13 @@ TEST_CASE("the first refusal in a forked child is logged, once, with what to do"
 
 TEST_CASE("a child forked with nothing attached may attach, and has its own watches only") {
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   int parents = 0;
   int watch;
   {
     Host host;
     watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &parents, nullptr);
-    REQUIRE(host.loop.turn_until([&] { return parents > 0; }));
+    REQUIRE(host.loop.run_until([&] { return parents > 0; }));
   }
   parents = 0;
   CHECK(status_of(fork_child([&] {
@@ -214,7 +195,7 @@ TEST_CASE("a child forked with nothing attached may attach, and has its own watc
           if (uv_loop_init(&loop) != 0 || virt_uv_attach(&loop, nullptr) != 0) return 1;
           int own = 0;
           Signal own_signal;
-          own_signal.raise();
+          own_signal.make_readable();
           const int id = virt_uv_add_handle(own_signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &own, nullptr);
           if (id < 1) return 2;
           for (int i = 0; i < 100 && own == 0; ++i) uv_run(&loop, UV_RUN_NOWAIT);
@@ -228,7 +209,7 @@ TEST_CASE("a child forked with nothing attached may attach, and has its own watc
           return drained ? 0 : 6;
         })) == 0);
   Host host;
-  CHECK(host.loop.turn_until([&] { return parents > 0; }));
+  CHECK(host.loop.run_until([&] { return parents > 0; }));
   CHECK(virt_uv_remove_handle(watch) == 0);
   CHECK(drain(host.loop));
 }

@@ -57,7 +57,7 @@ void close_all(uv_loop_t *loop) {
 TEST_CASE("watches and timeouts go on in the same loop, and in another") {
   Loop first, second;
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   int events = 0, ticks = 0, freed = 0;
   const int watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, count);
   const int timer = virt_uv_add_timeout(1, count_timeout, &ticks, nullptr);
@@ -65,10 +65,10 @@ TEST_CASE("watches and timeouts go on in the same loop, and in another") {
   for (Loop *loop : {&first, &first, &second, &first}) {
     REQUIRE(virt_uv_attach(loop->get(), nullptr) == 0);
     events = ticks = 0;
-    REQUIRE(loop->turn_until([&] { return events > 0 && ticks > 0; }));
+    REQUIRE(loop->run_until([&] { return events > 0 && ticks > 0; }));
     REQUIRE(detach(*loop));
     events = ticks = 0;
-    loop->turn(5);
+    loop->run_iterations(5);
     CHECK(events + ticks == 0);
     CHECK(freed == 0);
   }
@@ -84,7 +84,7 @@ TEST_CASE("in whichever loop, what is ready fires once in each iteration") {
   constexpr int kIterations = 10;
   Loop first, second;
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
   int calls[4] = {};
   int ids[4];
@@ -100,11 +100,11 @@ TEST_CASE("in whichever loop, what is ready fires once in each iteration") {
     };
     flip_all();
     REQUIRE(virt_uv_attach(loop->get(), nullptr) == 0);
-    loop->turn(2);
+    loop->run_iterations(2);
     flip_all();
-    loop->turn(2);  // all is armed
+    loop->run_iterations(2);  // all is armed
     std::fill(std::begin(calls), std::end(calls), 0);
-    loop->turn(kIterations);
+    loop->run_iterations(kIterations);
     for (const int number : calls) CHECK(number == kIterations);
     REQUIRE(detach(*loop));
   }
@@ -122,7 +122,7 @@ TEST_CASE("after a detach each call returns what is documented") {
     watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &freed, count);
     stale = virt_uv_add_handle(signal.get(), 0, count_event, nullptr, nullptr);
     CHECK(virt_uv_remove_handle(stale) == 0);
-    host.loop.turn(3);
+    host.loop.run_iterations(3);
   }
   CHECK(virt_uv_loop() == nullptr);
   CHECK(virt_uv_detach(nullptr, nullptr) == UV_ENOTCONN);
@@ -153,7 +153,7 @@ TEST_CASE("after a detach each call returns what is documented") {
 TEST_CASE("calls made while no loop is attached are kept for the next") {
   { Host host; }
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   Closure watch, gone, timer;
   int events = 0, ticks = 0;
   watch.run = [&](int) { ++events; };
@@ -168,7 +168,7 @@ TEST_CASE("calls made while no loop is attached are kept for the next") {
   CHECK(virt_uv_remove_handle(gone_id) == -1);
   CHECK_FALSE(gone.freed);
   Host host;
-  CHECK(host.loop.turn_until([&] { return events > 0 && ticks > 0 && gone.freed; }));
+  CHECK(host.loop.run_until([&] { return events > 0 && ticks > 0 && gone.freed; }));
   virt_uv_remove_handle(watch_id);
   virt_uv_remove_timeout(timer_id);
   CHECK(drain(host.loop));
@@ -181,7 +181,7 @@ TEST_CASE("what was removed before the detach is freed before done") {
   Fd file(open("/dev/null", O_RDONLY | O_CLOEXEC));
   watch.run = timer.run = always.run = [](int) {};
   const int watch_id = watch.watch(signal.get()), always_id = always.watch(file.get()), timer_id = timer.timer(0);
-  host.loop.turn(3);
+  host.loop.run_iterations(3);
   virt_uv_remove_handle(watch_id);
   virt_uv_remove_handle(always_id);
   virt_uv_remove_timeout(timer_id);
@@ -198,7 +198,7 @@ TEST_CASE("a watch whose inspection is deferred is freed before done as well") {
   const int id = watch.watch(tcp.ours.get(), VIR_EVENT_HANDLE_ERROR);
   const std::uint64_t before = stats().inspections;
   REQUIRE(send(tcp.peer.get(), "!", 1, MSG_OOB) == 1);
-  REQUIRE(host.loop.turn_until([&] { return stats().inspections > before; }));
+  REQUIRE(host.loop.run_until([&] { return stats().inspections > before; }));
   REQUIRE(virt_uv_remove_handle(id) == 0);
   CHECK(detach(host.loop));
   CHECK(watch.freed);
@@ -210,7 +210,7 @@ TEST_CASE("done may attach again, to the same loop") {
   const int timer = virt_uv_add_timeout(0, count_timeout, &ticks, nullptr);
   REQUIRE(virt_uv_detach([](void *loop) { virt_uv_attach(static_cast<uv_loop_t *>(loop), nullptr); },
                          host.loop.get()) == 0);
-  CHECK(host.loop.turn_until([&] { return ticks > 0; }));
+  CHECK(host.loop.run_until([&] { return ticks > 0; }));
   virt_uv_remove_timeout(timer);
   CHECK(drain(host.loop));
 }
@@ -236,14 +236,14 @@ void detach_inside(const std::function<int(Closure &)> &add, const std::function
   const int id = add(closure);
   const int idle_id = other_idle.timer(0);
   REQUIRE(id >= 1);
-  REQUIRE(host.loop.turn_until([&] { return detaching.done; }));
+  REQUIRE(host.loop.run_until([&] { return detaching.done; }));
   CHECK(calls == 1);
   CHECK(others == 0);  // silent from the call of detach on
   CHECK(closure.freed == removes);
 
   closure.run = [&](int) { ++calls; };
   REQUIRE(virt_uv_attach(host.loop.get(), nullptr) == 0);
-  CHECK(host.loop.turn_until([&] { return others >= 2 && (removes || calls > 1); }));
+  CHECK(host.loop.run_until([&] { return others >= 2 && (removes || calls > 1); }));
   if (!removes) CHECK(remove(id) == 0);
   virt_uv_remove_timeout(timer_id);
   virt_uv_remove_timeout(idle_id);
@@ -255,7 +255,7 @@ void detach_inside(const std::function<int(Closure &)> &add, const std::function
 
 TEST_CASE("detach inside a watch's callback, with and without removing it") {
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   for (const bool removes : {false, true})
     detach_inside([&](Closure &closure) { return closure.watch(signal.get()); }, virt_uv_remove_handle, removes);
 }
@@ -281,7 +281,7 @@ TEST_CASE("detach inside the callback of the only 0 timeout, which has removed i
     CHECK(detaching.begin() == 0);
   };
   timer.timer(0);
-  CHECK(host.loop.turn_until([&] { return detaching.done; }));
+  CHECK(host.loop.run_until([&] { return detaching.done; }));
   CHECK(timer.freed);
 }
 
@@ -294,7 +294,7 @@ TEST_CASE("detach inside an ff, with other frees behind it") {
   const int second = virt_uv_add_timeout(-1, count_timeout, &freed, count);
   virt_uv_remove_timeout(first);
   virt_uv_remove_timeout(second);
-  REQUIRE(host.loop.turn_until([&] { return detaching.done; }));
+  REQUIRE(host.loop.run_until([&] { return detaching.done; }));
   CHECK(freed == 1);
 }
 
@@ -303,7 +303,7 @@ TEST_CASE("detach inside a drain's callback") {
   static Detach detaching;
   detaching = {};
   REQUIRE(virt_uv_drain([](void *) { CHECK(detaching.begin() == 0); }, nullptr) == 0);
-  CHECK(host.loop.turn_until([] { return detaching.done; }));
+  CHECK(host.loop.run_until([] { return detaching.done; }));
 }
 
 // --- What hosts do ---
@@ -359,7 +359,7 @@ TEST_CASE("one thread attaches and goes on to register, while another runs the l
 TEST_CASE("a host that closes every handle gets a clear error at the next call, and may attach again") {
   Lines lines;
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   int events = 0;
   int watch;
   {
@@ -367,7 +367,7 @@ TEST_CASE("a host that closes every handle gets a clear error at the next call, 
     const virt_uv_options options = logging_to(lines);
     REQUIRE(virt_uv_attach(loop.get(), &options) == 0);
     watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
-    REQUIRE(loop.turn_until([&] { return events > 0; }));
+    REQUIRE(loop.run_until([&] { return events > 0; }));
     close_all(loop.get());
     uv_run(loop.get(), UV_RUN_DEFAULT);
   }  // the loop is closed, and its memory gone
@@ -381,7 +381,7 @@ TEST_CASE("a host that closes every handle gets a clear error at the next call, 
 
   Host next;
   events = 0;
-  CHECK(next.loop.turn_until([&] { return events > 2; }));
+  CHECK(next.loop.run_until([&] { return events > 2; }));
   CHECK(virt_uv_remove_handle(watch) == 0);
   CHECK(virt_uv_remove_timeout(timer) == 0);
   CHECK(drain(next.loop));
@@ -395,7 +395,7 @@ TEST_CASE("a loop whose handles the host has closed leaves no fd behind") {
     {
       Loop loop;
       REQUIRE(virt_uv_attach(loop.get(), nullptr) == 0);
-      loop.turn(1);
+      loop.run_iterations(1);
       close_all(loop.get());
       uv_run(loop.get(), UV_RUN_DEFAULT);
     }
@@ -413,7 +413,7 @@ TEST_CASE("a host that closes every handle inside a callback of libvirt's gets t
   Closure timer;
   Closure watch;
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   {
     Loop loop;
     const virt_uv_options options = logging_to(lines);
@@ -450,7 +450,7 @@ struct HostHandles {
 
 TEST_CASE("a host may close every handle at any moment, and all goes on in the next loop") {
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
   HostHandles handles;
   const Moment moments[] = {
@@ -509,7 +509,7 @@ TEST_CASE("a host may close every handle at any moment, and all goes on in the n
     closes_all.run = [](int) {};
     Host next;
     events = ticks = zero = 0;
-    CHECK(next.loop.turn_until([&] { return events > 1 && ticks > 1 && zero > 1; }));
+    CHECK(next.loop.run_until([&] { return events > 1 && ticks > 1 && zero > 1; }));
     CHECK(virt_uv_remove_handle(watch) == 0);
     CHECK(virt_uv_remove_timeout(timer) == 0);
     CHECK(virt_uv_remove_timeout(zero_timer) == 0);

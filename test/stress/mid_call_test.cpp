@@ -92,7 +92,7 @@ void in_the_middle(const char *line, const std::function<void()> &call, Until un
   std::optional<Loop> first(std::in_place);
   const virt_uv_options options = gate.options();
   REQUIRE(virt_uv_attach(first->get(), &options) == 0);
-  first->turn(3);
+  first->run_iterations(3);
   std::thread caller(call);
   gate.wait_until_held();
   bool done = false;
@@ -103,13 +103,13 @@ void in_the_middle(const char *line, const std::function<void()> &call, Until un
     caller.join();
   };
   let_go_at(Until::kDetaching);
-  REQUIRE(first->turn_until([&] { return done; }));
+  REQUIRE(first->run_until([&] { return done; }));
   first.reset();
   meanwhile();
   let_go_at(Until::kDetached);
   Loop second;
   REQUIRE(virt_uv_attach(second.get(), nullptr) == 0);
-  second.turn(3);
+  second.run_iterations(3);
   let_go_at(Until::kAttachedAgain);
   in_the_end(second);
   REQUIRE(drain(second));
@@ -120,7 +120,7 @@ void in_the_middle(const char *line, const std::function<void()> &call, Until un
 
 TEST_CASE(kAddCase, "[.mid-call]") {
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   for (const bool is_timeout : {false, true})
     for (const Until until : kMoments) {
       Entry entry{is_timeout};
@@ -128,7 +128,7 @@ TEST_CASE(kAddCase, "[.mid-call]") {
           is_timeout ? ": every 0 ms" : ": fd ", [&] { entry.add(signal.get()); }, until,
           [&] { CHECK(entry.calls == 0); },
           [&](Loop &loop) {
-            CHECK(loop.turn_until([&] { return entry.calls > 1; }));
+            CHECK(loop.run_until([&] { return entry.calls > 1; }));
             CHECK(entry.remove() == 0);
           });
       CHECK(entry.frees == 1);
@@ -137,7 +137,7 @@ TEST_CASE(kAddCase, "[.mid-call]") {
 
 TEST_CASE(kRemoveCase, "[.mid-call]") {
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   for (const bool is_timeout : {false, true})
     for (const Until until : kMoments) {
       Entry entry{is_timeout}, next{is_timeout};
@@ -151,7 +151,7 @@ TEST_CASE(kRemoveCase, "[.mid-call]") {
           },
           [&](Loop &loop) {
             next.calls = 0;  // from when the call has returned
-            CHECK(loop.turn_until([&] { return next.calls > 1; }));
+            CHECK(loop.run_until([&] { return next.calls > 1; }));
             CHECK(next.remove() == 0);
           });
       CHECK(answer == 0);

@@ -32,7 +32,7 @@ TEST_CASE("a 0 timeout, thousands of ready fds, frees and the host's own timers 
   allow_fds();
   Host host;
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   std::vector<int> events(kFds), ids;
   for (int &each : events)
     ids.push_back(virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &each, nullptr));
@@ -43,7 +43,7 @@ TEST_CASE("a 0 timeout, thousands of ready fds, frees and the host's own timers 
   uv_timer_init(host.loop.get(), &timer);
   timer.data = &host_timer;
 
-  host.loop.turn(2);  // everything is armed
+  host.loop.run_iterations(2);  // everything is armed
   std::fill(events.begin(), events.end(), 0);
   zero = 0;
   for (int i = 0; i < kIterations; ++i) {
@@ -52,7 +52,7 @@ TEST_CASE("a 0 timeout, thousands of ready fds, frees and the host's own timers 
     virt_uv_remove_handle(virt_uv_add_handle(signal.get(), 0, count_event, &freed, count));
     uv_timer_start(
         &timer, [](uv_timer_t *own) { count(own->data); }, 0, 0);
-    host.loop.turn(1);
+    host.loop.run_iterations(1);
     CHECK(freed == before + 2);  // in the very next iteration
   }
   // libuv takes up to 48 times 1,024 events in one iteration: each ready fd has its turn in each, some have several.
@@ -88,7 +88,7 @@ struct Chain {
 TEST_CASE("frees that go on for ever hold up neither watches nor timeouts, nor the host") {
   Host host;
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   Chain chain;
   chain.add_and_remove();
   int events = 0, zero = 0, host_idle = 0;
@@ -98,9 +98,9 @@ TEST_CASE("frees that go on for ever hold up neither watches nor timeouts, nor t
   uv_idle_init(host.loop.get(), &idle);
   idle.data = &host_idle;
   uv_idle_start(&idle, [](uv_idle_t *own) { count(own->data); });
-  host.loop.turn(2);
+  host.loop.run_iterations(2);
   chain.freed = events = zero = host_idle = 0;
-  host.loop.turn(kIterations);
+  host.loop.run_iterations(kIterations);
   CHECK(events == kIterations);
   CHECK(zero == kIterations);
   CHECK(host_idle == kIterations);
@@ -115,7 +115,7 @@ TEST_CASE("frees that go on for ever hold up neither watches nor timeouts, nor t
 TEST_CASE("timeouts that are due again before their callback has returned leave the others their turns") {
   Host host;
   Signal signal;
-  signal.raise();
+  signal.make_readable();
   int slow = 0, events = 0, host_timer = 0;
   const auto hold = [](int, void *opaque) {
     const std::uint64_t start = uv_hrtime();
@@ -124,7 +124,7 @@ TEST_CASE("timeouts that are due again before their callback has returned leave 
   };
   const int timers[] = {virt_uv_add_timeout(1, hold, &slow, nullptr), virt_uv_add_timeout(1, hold, &slow, nullptr)};
   const int watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
-  REQUIRE(host.loop.turn_until([&] { return slow > 0; }));  // from then on, one is due whenever the loop looks
+  REQUIRE(host.loop.run_until([&] { return slow > 0; }));  // from then on, one is due whenever the loop looks
   uv_timer_t timer;
   uv_timer_init(host.loop.get(), &timer);
   timer.data = &host_timer;
@@ -132,7 +132,7 @@ TEST_CASE("timeouts that are due again before their callback has returned leave 
   for (int i = 0; i < kIterations; ++i) {
     uv_timer_start(
         &timer, [](uv_timer_t *own) { count(own->data); }, 0, 0);
-    host.loop.turn(1);
+    host.loop.run_iterations(1);
   }
   CHECK(events == kIterations);
   CHECK(host_timer == kIterations);

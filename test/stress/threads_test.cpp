@@ -301,7 +301,7 @@ TEST_CASE("the counts of get_stats never come out negative while threads are at 
       if (now.watches > kMany || now.timeouts > kMany || now.frees_pending > kMany) ++negative;
     }
   });
-  while (working > 0) host.loop.turn(10);
+  while (working > 0) host.loop.run_iterations(10);
   for (std::thread &thread : threads) thread.join();
   reader.join();
   CHECK(negative == 0);

@@ -35,7 +35,7 @@ class Reply {
     eventfd_t value;
     return eventfd_read(signal_.get(), &value) == 0;
   }
-  void raise() { eventfd_write(signal_.get(), 1); }
+  void make_readable() { eventfd_write(signal_.get(), 1); }
 
  private:
   Signal signal_;
@@ -74,8 +74,8 @@ class Start {
   bool ended_ = false;
 };
 
-void spin(unsigned turns) {
-  for (std::atomic<unsigned> i{0}; i < turns; ++i) continue;
+void spin(unsigned rounds) {
+  for (std::atomic<unsigned> i{0}; i < rounds; ++i) continue;
 }
 
 // What is watched: an eventfd, or a socket, whose mask the kernel is told of by the worker once an event has come
@@ -176,13 +176,13 @@ class Flipper {
     if (!self.source_.take()) return;
     // Half of the time the callback leaves the watch on, so that the next flip finds it armed.
     if (++self.calls_ % 2 == 0) virt_uv_update_handle(watch, 0);
-    self.reply_.raise();
+    self.reply_.make_readable();
   }
   static void on_timeout(int timer, void *opaque) {
     virt_uv_update_timeout(timer, -1);
     on_gone(opaque);
   }
-  static void on_gone(void *opaque) { static_cast<Flipper *>(opaque)->reply_.raise(); }
+  static void on_gone(void *opaque) { static_cast<Flipper *>(opaque)->reply_.make_readable(); }
 
   Start &start_;
   Source source_;

@@ -23,13 +23,13 @@ class Loop {
 
   uv_loop_t *get() { return &loop_; }
 
-  void turn(int iterations) {
+  void run_iterations(int iterations) {
     for (int i = 0; i < iterations; ++i) uv_run(&loop_, UV_RUN_NOWAIT);
   }
 
-  // Turns until done() is true. False: it did not become true within the limit.
+  // Runs iterations until done() is true. False: it did not become true within the limit.
   template <typename Done>
-  bool turn_until(Done &&done) {
+  bool run_until(Done &&done) {
     bool late = false;
     uv_timer_t limit;
     uv_timer_init(&loop_, &limit);
@@ -46,7 +46,7 @@ class Loop {
   // there, as libuv has no reason to sleep without.
   bool comes_to_sleep() {
     for (int i = 0; i < 100; ++i) {
-      turn(1);
+      run_iterations(1);
       pollfd epoll = {uv_backend_fd(&loop_), POLLIN, 0};
       if (uv_backend_timeout(&loop_) != 0 && poll(&epoll, 1, 0) == 0) return true;
     }
@@ -66,18 +66,18 @@ class Loop {
   uv_loop_t loop_;
 };
 
-// Detaches, and turns the loop until that is done.
+// Detaches, and runs the loop until that is done.
 inline bool detach(Loop &loop) {
   bool done = false;
   const int err = virt_uv_detach([](void *opaque) { *static_cast<bool *>(opaque) = true; }, &done);
-  return err == 0 && loop.turn_until([&] { return done; });
+  return err == 0 && loop.run_until([&] { return done; });
 }
 
-// Turns the loop until all that was removed is freed.
+// Runs the loop until all that was removed is freed.
 inline bool drain(Loop &loop) {
   bool idle = false;
   const int err = virt_uv_drain([](void *opaque) { *static_cast<bool *>(opaque) = true; }, &idle);
-  return err == 0 && loop.turn_until([&] { return idle; });
+  return err == 0 && loop.run_until([&] { return idle; });
 }
 
 inline virt_uv_options logging_to(Lines &lines) {

@@ -7,7 +7,7 @@
  *       ...
  *
  * The first run of the case executes this program again, for this case alone, and judges it by its exit status; there,
- * the body runs. */
+ * what follows runs. */
 #pragma once
 
 /* True in the case's own process. In the first one: false, after the other has passed; fails when it has not. */

@@ -44,7 +44,7 @@ class Fd {
 class Signal : public Fd {
  public:
   Signal() : Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-  void raise() { REQUIRE(eventfd_write(get(), 1) == 0); }
+  void make_readable() { REQUIRE(eventfd_write(get(), 1) == 0); }
   void lower() {
     eventfd_t value;
     REQUIRE(eventfd_read(get(), &value) == 0);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "child.hpp"
 #include "core/call_out.hpp"
 #include "core/masks.hpp"
 #include "core/slot_table.hpp"
@@ -261,16 +262,13 @@ TEST_CASE("the kind of an fd says whether libuv's bits can be believed") {
 #ifdef VIRT_UV_CHECKS
 TEST_CASE("calling out with a lock held aborts a build with checks") {
   Mutex mutex;
-  const pid_t child = fork();
-  if (child == 0) {
+  const int status = status_of(fork_child([&] {
     dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
     Lock lock(mutex);
     signal(SIGABRT, SIG_DFL);  // Catch2 has a handler
     calling_out();
-    _exit(0);
-  }
-  int status = 0;
-  REQUIRE(waitpid(child, &status, 0) == child);
+    return 0;
+  }));
   CHECK(WIFSIGNALED(status));
   calling_out();  // none is held here
 }
