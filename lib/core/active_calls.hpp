@@ -20,8 +20,8 @@ class ActiveCalls {
   // For as long as it lives, the slot is being dispatched.
   class Scope {
    public:
-    [[gnu::always_inline]] Scope(ActiveCalls &calls, const void *slot) noexcept
-        : calls_(calls), depth_before_(calls.drop_gone(here())) {
+    [[gnu::always_inline]] Scope(ActiveCalls &calls, const void *slot) noexcept : calls_(calls), depth_before_(0) {
+      if (__builtin_expect(calls.depth_ != 0, 0)) depth_before_ = calls.drop_gone(here());
       if (depth_before_ < kMost) calls.calls_[depth_before_] = {slot, here()};
       calls.depth_ = depth_before_ + 1;
     }
@@ -44,7 +44,9 @@ class ActiveCalls {
   void clear() noexcept { depth_ = 0; }
 
   // Once an iteration.
-  [[gnu::always_inline]] void drop_gone() noexcept { depth_ = drop_gone(here()); }
+  [[gnu::always_inline]] void drop_gone() noexcept {
+    if (__builtin_expect(depth_ != 0, 0)) depth_ = drop_gone(here());
+  }
 
  private:
   struct Call {
@@ -58,7 +60,7 @@ class ActiveCalls {
     return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
   }
 
-  std::size_t drop_gone(std::uintptr_t frame) const noexcept {
+  [[gnu::noinline]] std::size_t drop_gone(std::uintptr_t frame) const noexcept {
     std::size_t depth = depth_;
     while (depth > 0 && depth <= kMost && calls_[depth - 1].frame <= frame) --depth;
     return depth;

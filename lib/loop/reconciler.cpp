@@ -114,7 +114,12 @@ bool Reconciler::is_lost() const noexcept {
 }
 
 bool Reconciler::abandon_if_lost() noexcept {
-  if (closing_ || !is_lost()) return false;
+  if (__builtin_expect(closing_ || !is_lost(), 1)) return false;
+  abandon();
+  return true;
+}
+
+void Reconciler::abandon() noexcept {
   closing_ = true;
   waker_.close();
   polls_.abandon();
@@ -127,7 +132,6 @@ bool Reconciler::abandon_if_lost() noexcept {
     if (!uv_is_closing(handle)) uv_close(handle, nullptr);
   ::close(wake_fd_);
   callbacks_.lost(callbacks_.opaque);
-  return true;
 }
 
 // --- Phases ---

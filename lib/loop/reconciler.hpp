@@ -99,6 +99,7 @@ class Reconciler {
   int init(Owned<Handle, Reconciler> &handle, Init init, Args... args) noexcept;
 
   bool is_lost() const noexcept;
+  void abandon() noexcept;
   bool is_barred() const noexcept { return context_.is_barred.load(std::memory_order_relaxed); }
   void reconcile() noexcept;
   void set_timer() noexcept;
