@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <initializer_list>
 
+#include <fmt/format.h>
+
 #include "core/call_out.hpp"
 
 namespace virt_uv::loop {
@@ -278,14 +280,16 @@ void Reconciler::warn_of_drain() noexcept {
     closed += is_closed ? 1 : 0;
   };
   watches_.table().for_each(look, [] {});
+  char example[96] = "";
+  if (watches > 0)
+    fmt::format_to_n(example, sizeof example - 1, " (watch {} of fd {}{})", first_id, first_fd,
+                     closed > 0 ? ", which was closed without virEventRemoveHandle" : "");
   const core::Counters &counters = context_.counters;
   const std::uint64_t timeouts = counters.added_timeouts.get() - counters.removed_timeouts.get();
   context_.log.warn(
-      "a drain has waited for {} ms: {} watches ({} of an fd that was closed without virEventRemoveHandle; watch {} is "
-      "of "
-      "fd {}) and {} timeouts are registered: deregister the events, close each connection, and free each object that "
-      "holds one (virDomainFree)",
-      core::Drains::kPatienceMs, watches, closed, first_id, first_fd, timeouts);
+      "a drain has waited for {} ms: watches: {}{}, timeouts: {}; deregister the events, close each connection, and "
+      "free each object that holds one (virDomainFree)",
+      core::Drains::kPatienceMs, watches, example, timeouts);
 }
 
 }  // namespace virt_uv::loop
