@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A libuv that breaks what the library relies on. This program's own uv_* come before libuv's, and pass each call on,
+// except for the one fact that a case breaks.
+#include <dlfcn.h>
+#include <sys/epoll.h>
+
+#include <cstring>
+#include <string>
+
+#include "host.hpp"
+
+namespace {
+
+enum class Broken {
+  kNothing,
+  kMajorVersion,
+  kLoopSize,
+  kHandleSize,
+  kPollInit,
+  kPollStart,
+  kHangup,
+  kError,
+  kStop,
+};
+
+Broken broken = Broken::kNothing;
+
+template <typename Function>
+Function *real(const char *name) {
+  Function *function = nullptr;
+  void *const symbol = dlsym(RTLD_NEXT, name);
+  REQUIRE(symbol != nullptr);
+  std::memcpy(&function, &symbol, sizeof function);
+  return function;
+}
+
+void leave_in_epoll(const uv_poll_t *poll) {
+  uv_os_fd_t fd = -1;
+  REQUIRE(uv_fileno(reinterpret_cast<const uv_handle_t *>(poll), &fd) == 0);
+  epoll_event nothing{};
+  epoll_ctl(uv_backend_fd(poll->loop), EPOLL_CTL_ADD, fd, &nothing);
+}
+
+}  // namespace
+
+// --- libuv's functions, as the library sees them ---
+
+unsigned uv_version() {
+  const unsigned version = real<decltype(uv_version)>("uv_version")();
+  return broken == Broken::kMajorVersion ? version + (1u << 16) : version;
+}
+
+size_t uv_loop_size() { return real<decltype(uv_loop_size)>("uv_loop_size")() + (broken == Broken::kLoopSize ? 8 : 0); }
+
+size_t uv_handle_size(uv_handle_type type) {
+  const bool grown = broken == Broken::kHandleSize && type == UV_POLL;
+  return real<decltype(uv_handle_size)>("uv_handle_size")(type) + (grown ? 8 : 0);
+}
+
+int uv_poll_init(uv_loop_t *loop, uv_poll_t *poll, int fd) {
+  const int err = real<decltype(uv_poll_init)>("uv_poll_init")(loop, poll, fd);
+  if (broken == Broken::kPollInit) leave_in_epoll(poll);
+  return err;
+}
+
+int uv_poll_start(uv_poll_t *poll, int events, uv_poll_cb cb) {
+  if (broken == Broken::kHangup && events == UV_PRIORITIZED) return 0;
+  if (broken == Broken::kError && events == UV_WRITABLE) return 0;
+  const int err = real<decltype(uv_poll_start)>("uv_poll_start")(poll, events, cb);
+  if (broken == Broken::kPollStart) leave_in_epoll(poll);
+  return err;
+}
+
+int uv_is_active(const uv_handle_t *handle) {
+  return broken == Broken::kStop ? 1 : real<decltype(uv_is_active)>("uv_is_active")(handle);
+}
+
+// --- ---
+
+TEST_CASE("attach refuses a libuv that breaks a fact, and names the fact") {
+  struct Case {
+    Broken what;
+    const char *named;
+  };
+  const Case cases[] = {
+      {Broken::kMajorVersion, "another major version"},
+      {Broken::kLoopSize, "uv_loop_t"},
+      {Broken::kHandleSize, "uv_poll_t"},
+      {Broken::kPollInit, "uv_poll_init leaves the fd in epoll"},
+      {Broken::kPollStart, "uv_poll_start does not take the fd out of epoll first"},
+      {Broken::kHangup, "a handle that asks for UV_PRIORITIZED is not told of a hang-up"},
+      {Broken::kError, "a handle is not told of an error"},
+      {Broken::kStop, "a handle that is told of an error is not stopped"},
+  };
+  Loop loop;
+  for (const Case &each : cases) {
+    INFO(each.named);
+    Lines lines;
+    const virt_uv_options options = logging_to(lines);
+    broken = each.what;
+    const int err = virt_uv_attach(loop.get(), &options);
+    broken = Broken::kNothing;
+    CHECK(err == UV_ENOTSUP);
+    CHECK(lines.count(VIRT_UV_LOG_ERROR, "") == 1);
+    CHECK(lines.count(VIRT_UV_LOG_ERROR, std::string("cannot drive this libuv: ") + each.named + ". Built with") == 1);
+    CHECK(virt_uv_loop() == nullptr);
+  }
+  REQUIRE(virt_uv_attach(loop.get(), nullptr) == 0);
+  CHECK(detach(loop));
+}
