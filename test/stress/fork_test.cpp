@@ -206,7 +206,11 @@ TEST_CASE("a child forked with nothing attached may attach, and has its own watc
           if (virt_uv_remove_handle(id) != 0) return 5;
           virt_uv_drain([](void *opaque) { *static_cast<bool *>(opaque) = true; }, &drained);
           for (int i = 0; i < 100 && !drained; ++i) uv_run(&loop, UV_RUN_NOWAIT);
-          return drained ? 0 : 6;
+          if (!drained) return 6;
+          bool detached = false;
+          virt_uv_detach([](void *opaque) { *static_cast<bool *>(opaque) = true; }, &detached);
+          for (int i = 0; i < 100 && !detached; ++i) uv_run(&loop, UV_RUN_NOWAIT);
+          return uv_loop_close(&loop) == 0 ? 0 : 7;
         })) == 0);
   Host host;
   CHECK(host.loop.run_until([&] { return parents > 0; }));
