@@ -30,7 +30,7 @@ class Attached {
   void require_until(const std::function<bool()> &done) { loop_.require_until(done); }
 
   /* Two iterations: whatever was due has happened. */
-  void settle() { loop_.run_iterations(2); }
+  void run_two_iterations() { loop_.run_iterations(2); }
 
  private:
   UvLoop loop_;
@@ -49,7 +49,7 @@ TEST_CASE("a watch's closure is called with its id and fd and the events") {
     signal.lower();
   });
   CHECK(id >= 1);
-  attached.settle();
+  attached.run_two_iterations();
   CHECK(seen_id == 0);
   signal.make_readable();
   attached.require_until([&] { return seen_id != 0; });
@@ -106,12 +106,12 @@ TEST_CASE("a closure is destroyed once in the loop and not by the remove") {
   Attached attached;
   int destroyed = 0;
   const int timer = virt_uv::add_timeout(-1, [counts = CountsDestruction(destroyed)](int) {});
-  attached.settle();
+  attached.run_two_iterations();
   CHECK(destroyed == 0);
   CHECK(virt_uv::remove_timeout(timer) == 0);
   CHECK(destroyed == 0);
   attached.require_until([&destroyed] { return destroyed > 0; });
-  attached.settle();
+  attached.run_two_iterations();
   CHECK(destroyed == 1);
 }
 
@@ -124,7 +124,7 @@ TEST_CASE("a closure that removes itself lives until it has returned") {
     destroyed_inside = destroyed;
   });
   attached.require_until([&destroyed] { return destroyed > 0; });
-  attached.settle();
+  attached.run_two_iterations();
   CHECK(calls == 1);
   CHECK(destroyed_inside == 0);
   CHECK(destroyed == 1);
@@ -142,7 +142,7 @@ TEST_CASE("a watch that is destroyed inside its own closure is legal") {
                 });
   signal.make_readable();
   attached.require_until([&destroyed] { return destroyed > 0; });
-  attached.settle();
+  attached.run_two_iterations();
   CHECK(calls == 1);
   CHECK(destroyed == 1);
 }
@@ -163,7 +163,7 @@ TEST_CASE("an add that fails destroys the closure once and says why") {
           }) == std::errc::bad_file_descriptor);
     CHECK(destroyed == 1);
   }
-  attached.settle();
+  attached.run_two_iterations();
   CHECK(destroyed == 1);
 }
 
@@ -203,10 +203,10 @@ TEST_CASE("a closure removed by another's in the same iteration is not called") 
   };
   a = Watch(first.get(), handle_event::readable, call_one(b));
   b = Watch(second.get(), handle_event::readable, call_one(a));
-  attached.settle();
+  attached.run_two_iterations();
   first.make_readable();
   second.make_readable();
-  attached.settle();
+  attached.run_two_iterations();
   CHECK(calls >= 1);
   CHECK(static_cast<bool>(a) != static_cast<bool>(b));
 }
@@ -278,7 +278,7 @@ TEST_CASE("owners update what they own") {
   Watch watch(signal.get(), handle_event::none, [&](int, int, handle_event) { ++readable; });
   Timeout timeout(-1, [&ticks](int) { ++ticks; });
   signal.make_readable();
-  attached.settle();
+  attached.run_two_iterations();
   CHECK(readable == 0);
   CHECK(ticks == 0);
   watch.update(handle_event::readable);
@@ -287,7 +287,7 @@ TEST_CASE("owners update what they own") {
   watch.update(handle_event::none);
   timeout.update(-1);
   const int readable_then = readable, ticks_then = ticks;
-  attached.settle();
+  attached.run_two_iterations();
   CHECK(readable == readable_then);
   CHECK(ticks == ticks_then);
 }

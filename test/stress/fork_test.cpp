@@ -23,8 +23,8 @@ void no_handle_callback(int, int, int, void *) {}
 void count(void *opaque) { ++*static_cast<int *>(opaque); }
 void count_event(int, int, int, void *opaque) { count(opaque); }
 
-// 0, or which answer is not the one that virt-uv.h documents.
-int wrong_answer(uv_loop_t *loop, int fd, int watch, int timer) {
+// 0, or which result is not the one that virt-uv.h documents.
+int wrong_result(uv_loop_t *loop, int fd, int watch, int timer) {
   virt_uv_update_handle(watch, 0);
   virt_uv_update_timeout(timer, 0);
   if (virt_uv_attach(loop, nullptr) != UV_EPERM) return 1;
@@ -39,11 +39,11 @@ int wrong_answer(uv_loop_t *loop, int fd, int watch, int timer) {
   return 0;
 }
 
-// Ends a child with that answer by way of exec: what only threads had that do not exist in it is lost there, and
+// Ends a child with that status by way of exec: what only threads had that do not exist in it is lost there, and
 // valgrind would say so at an _exit().
-int exec_to_answer(int answer) {
+int exec_to_exit(int status) {
   char command[] = "exit 0";
-  command[sizeof command - 2] = static_cast<char>('0' + answer);
+  command[sizeof command - 2] = static_cast<char>('0' + status);
   execl("/bin/sh", "sh", "-c", command, static_cast<char *>(nullptr));
   return 127;
 }
@@ -60,7 +60,7 @@ TEST_CASE("calls in a forked child return what is documented, and the parent's l
       1, [](int, void *opaque) { count(opaque); }, &ticks, nullptr);
   REQUIRE(host.loop.run_until([&] { return events > 0 && ticks > 0; }));
   CHECK(status_of(fork_child([] { return 0; })) == 0);
-  CHECK(status_of(fork_child([&] { return wrong_answer(host.loop.get(), signal.get(), watch, timer); })) == 0);
+  CHECK(status_of(fork_child([&] { return wrong_result(host.loop.get(), signal.get(), watch, timer); })) == 0);
   CHECK(status_of(fork_child([] { return execl("/bin/true", "true", static_cast<char *>(nullptr)); })) == 0);
   events = ticks = 0;
   CHECK(host.loop.run_until([&] { return events > 0 && ticks > 0; }));
@@ -86,7 +86,7 @@ TEST_CASE("a child that is forked while other threads are in the middle of calls
   for (int i = 0; i < 30; ++i) {
     host.loop.run_iterations(1);
     CHECK(status_of(fork_child(
-              [&] { return exec_to_answer(wrong_answer(host.loop.get(), signal.get(), watch, timer)); })) == 0);
+              [&] { return exec_to_exit(wrong_result(host.loop.get(), signal.get(), watch, timer)); })) == 0);
   }
   stop = true;
   for (std::thread &thread : threads) thread.join();
