@@ -134,21 +134,25 @@ void Interpreter::judge_flags() {
   }
 }
 
+// In a callback, the end of a peer whose watch was removed comes later on one loop than on another (known.cpp): what is
+// done to an end meanwhile would meet another state of it.
+bool Interpreter::can_use(const std::string &end) { return fd(end) >= 0 && !(peer(end) < 0 && peer_waits_); }
+
 void Interpreter::write(const std::string &end) {
-  if (fd(end) < 0 || !put_some(fd(end), kBytes)) return;
+  if (!can_use(end) || !put_some(fd(end), kBytes)) return;
   if (takes_its_time(kind(end)) && peer(end) >= 0) await(peer(end), POLLIN);
 }
 
 void Interpreter::drain_end(const std::string &end) {
-  if (fd(end) >= 0) drain(fd(end));
+  if (can_use(end)) drain(fd(end));
 }
 
 void Interpreter::fill_end(const std::string &end) {
-  if (fd(end) >= 0 && can_be_full(kind(end))) fill(fd(end));
+  if (can_use(end) && can_be_full(kind(end))) fill(fd(end));
 }
 
 void Interpreter::shut(const std::string &end) {
-  if (fd(end) < 0 || !is_socket(kind(end)) || shutdown(fd(end), SHUT_WR) < 0) return;
+  if (!can_use(end) || !is_socket(kind(end)) || shutdown(fd(end), SHUT_WR) < 0) return;
   if (peer(end) >= 0) await(peer(end), POLLRDHUP);
 }
 

@@ -80,6 +80,7 @@ class Interpreter {
 
   int &fd(const std::string &end);
   int &peer(const std::string &end);
+  bool can_use(const std::string &end);
   const std::string &kind(const std::string &end);
   bool live(const std::string &slot) const;
   void called(const std::string &slot);
@@ -93,7 +94,7 @@ class Interpreter {
   std::string hooked_;
   std::vector<std::string> hook_;
   std::string awaited_;
-  // A watched end was closed: outside callbacks its peer may see that only after an iteration (known.cpp).
+  // A watched end was closed: its peer may see that only after an iteration (known.cpp).
   bool peer_waits_ = false;
 };
 
