@@ -40,8 +40,7 @@ bool is_refused_child() noexcept {
   if (!has_said_so.exchange(true, std::memory_order_relaxed))
     context.log.error(
         "this process was forked while a loop was attached, and cannot use virt-uv: fork before virt_uv_attach, or "
-        "after "
-        "the end of a virt_uv_detach, or exec");
+        "after the end of a virt_uv_detach, or exec");
   return true;
 }
 

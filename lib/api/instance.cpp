@@ -237,7 +237,7 @@ bool Instance::begin_anew() noexcept {
   timeouts_.disown();
   drains_.clear();
   context_.counters.reset();
-  context_.active_calls.clear();
+  context_.calls.clear();
   return true;
 }
 

@@ -8,7 +8,7 @@ void report_exception(Context &context, const char *what) noexcept {
   context.log.error("a callback let an exception out: {}", what != nullptr ? what : "(of a type without a text)");
 }
 
-void measured(Context &context, const Called &called, CallStats &stats, std::uint64_t nanoseconds) noexcept {
+void measured(Context &context, Called called, CallStats &stats, std::uint64_t nanoseconds) noexcept {
   stats.took(nanoseconds);
   const std::uint64_t taken_ms = milliseconds(nanoseconds);
   if (taken_ms < context.slow_callback_ms.load(std::memory_order_relaxed)) return;

@@ -7,7 +7,7 @@
 //
 // A callback may run the loop (uv_run in uv_run), though libuv does not allow it, and may leave by longjmp or
 // pthread_exit. So all that must hold afterwards is done before the call, and what is being called is not freed by an
-// iteration that the callback runs (active_calls.hpp).
+// iteration that the callback runs (call_stack.hpp).
 #pragma once
 
 #include <cxxabi.h>
@@ -32,7 +32,7 @@ struct Called {
 };
 
 // Notes how long a measured call took, and warns when it was slow.
-void measured(Context &context, const Called &called, CallStats &stats, std::uint64_t nanoseconds) noexcept;
+void measured(Context &context, Called called, CallStats &stats, std::uint64_t nanoseconds) noexcept;
 
 // Inlined: beside the callbacks that it calls, a call more would show. UBSan leaves it alone: what pthread_exit
 // unwinds with is no C++ object, and g++ 12 has the reference to it refer to NULL.
@@ -50,16 +50,22 @@ __attribute__((always_inline, no_sanitize("undefined"))) inline void call_guarde
   }
 }
 
+template <typename Call>
+[[gnu::noinline]] void call_measured(Context &context, Called called, CallStats &stats, Call call) {
+  const std::uint64_t start = nanoseconds_now();
+  call_guarded(context, call);
+  measured(context, called, stats, nanoseconds_now() - start);
+}
+
 // Calls a watch's or a timeout's callback. `now_ms`: the loop's time.
 template <typename Call>
-[[gnu::always_inline]] inline void call_back(Context &context, const Called &called, CallStats &stats,
-                                             std::uint64_t now_ms, Call &&call) {
+[[gnu::always_inline]] inline void call_back(Context &context, Called called, CallStats &stats, std::uint64_t now_ms,
+                                             Call &&call) {
   stats.called(now_ms);
   context.counters.callbacks.increment();
   const bool is_measured = context.slow_callback_ms.load(std::memory_order_relaxed) != 0;
-  const std::uint64_t start = __builtin_expect(is_measured, 0) ? nanoseconds_now() : 0;
+  if (__builtin_expect(is_measured, 0)) return call_measured(context, called, stats, call);
   call_guarded(context, call);
-  if (__builtin_expect(is_measured, 0)) measured(context, called, stats, nanoseconds_now() - start);
 }
 
 }  // namespace virt_uv::core

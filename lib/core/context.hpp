@@ -5,7 +5,7 @@
 
 #include <atomic>
 
-#include "core/active_calls.hpp"
+#include "core/call_stack.hpp"
 #include "core/counters.hpp"
 #include "core/log.hpp"
 
@@ -15,7 +15,7 @@ struct Context {
   Log log;
   Counters counters;
   std::atomic<unsigned> slow_callback_ms{0};  // from which a callback is called slow; 0: not measured
-  ActiveCalls active_calls;                   // the loop's thread only
+  CallStack calls;                            // the loop's thread only
   std::atomic<bool> is_barred{false};         // a child after fork(): nothing calls out (api/fork.cpp)
 };
 

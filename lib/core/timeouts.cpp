@@ -207,8 +207,8 @@ void Timeouts::leave_list(Timeout &timeout) noexcept {
 
 void Timeouts::call(Timeout &timeout, std::uint64_t word, std::uint64_t now_ms) {
   const int id = id_of(word);
-  const ActiveCalls::Scope active(context_.active_calls, &timeout);
-  call_back(context_, {"timeout", id}, timeout.stats, now_ms, [&] { timeout.cb(id, timeout.opaque); });
+  const CallStack::Scope scope(context_.calls, &timeout);
+  call_back(context_, {"timeout", id}, timeout.stats, now_ms, [&timeout, id] { timeout.cb(id, timeout.opaque); });
 }
 
 void Timeouts::run_due(std::uint64_t loop_now_ms, const bool &stopped) {
@@ -259,7 +259,7 @@ bool Timeouts::leave_list_unless_wanted(Timeout &timeout) noexcept {
 
 void Timeouts::run_frees() {
   to_free_.consume([this](Timeout &timeout) {
-    if (context_.active_calls.concern(&timeout)) return to_free_.push(timeout);
+    if (context_.calls.dispatches(&timeout)) return to_free_.push(timeout);
     const virFreeCallback ff = timeout.ff;
     void *const opaque = timeout.opaque;
     // All before the call, which may leave by longjmp.

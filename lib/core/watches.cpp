@@ -90,7 +90,7 @@ Watches::ToDo Watches::remove(int id) noexcept {
 
 void Watches::run_frees() {
   to_free_.consume([this](Watch &watch) {
-    if (context_.active_calls.concern(&watch)) return to_free_.push(watch);
+    if (context_.calls.dispatches(&watch)) return to_free_.push(watch);
     const virFreeCallback ff = watch.ff;
     void *const opaque = watch.opaque;
     // All before the call, which may leave by longjmp.

@@ -20,7 +20,7 @@ bool is_closing(const Handle &handle) noexcept {
 template <typename Handle, typename Owner>
 struct Owned {
   Handle handle{};
-  Owner *owner = nullptr;
+  Owner owner{};
 
   static Owned &of(void *handle) noexcept {
     static_assert(std::is_standard_layout_v<Owned>, "the handle is at the object's own address");

@@ -36,11 +36,6 @@ int Polls::open() noexcept {
   return 0;
 }
 
-Polls &Polls::owner_of(Poll &poll) noexcept {
-  const std::uint32_t place = Table::index_of(*poll.owner) & (Table::kChunkSize - 1);
-  return *reinterpret_cast<Chunk *>(&poll - place)->owner;
-}
-
 std::unique_ptr<Polls::Chunk> &Polls::chunk_of(const Watch &watch) noexcept {
   return chunks_[Table::index_of(watch) >> Table::kChunkBits];
 }
@@ -130,13 +125,12 @@ int Polls::open_poll(Watch &watch) noexcept {
   if (chunk == nullptr) {
     chunk.reset(new (std::nothrow) Chunk);
     if (chunk == nullptr) return UV_ENOMEM;
-    chunk->owner = this;
   }
   Poll &poll = poll_of(watch);
   if (const int err = placeholder_.init_poll(loop_, &poll.handle, watch.dup.load(std::memory_order_relaxed)))
     return err;
   poll.handle.data = nullptr;
-  poll.owner = &watch;
+  poll.owner = {this, &watch};
   uv_unref(poll.base());  // one handle speaks for all: see Reconciler
   watch.has_poll = true;
   watch.is_closing = false;
@@ -184,16 +178,15 @@ void Polls::defer(Watch &watch) noexcept {
 [[gnu::always_inline]] inline void Polls::call(Watch &watch, WatchWord word, int events) {
   const int id = word.id();
   core::call_back(context_, {"watch", id}, watch.stats, uv_now(loop_),
-                  [&] { watch.cb(id, watch.fd, events, watch.opaque); });
+                  [&watch, id, events] { watch.cb(id, watch.fd, events, watch.opaque); });
 }
 
 void Polls::on_poll(uv_poll_t *handle, int status, int uv_events) {
-  Poll &poll = Poll::of(handle);
-  Watch &watch = *poll.owner;
-  Polls &self = owner_of(poll);
+  const auto [polls, owner] = Poll::of(handle).owner;
+  Polls &self = *polls;
+  Watch &watch = *owner;
   if (__builtin_expect(self.context_.is_barred.load(std::memory_order_relaxed), 0)) return;
-  const Waker::CallbackScope scope(self.waker_);
-  const core::ActiveCalls::Scope active(self.context_.active_calls, &watch);
+  const core::CallStack::Scope scope(self.context_.calls, &watch);
   WatchWord word = watch.state.load();  // model: DISPATCH
   int events = uv_events;
   const bool is_exact =
@@ -249,7 +242,7 @@ void Polls::dispatch_always_ready() {
   for (std::size_t i = 0; i < always_ready_.size(); ++i) {  // a callback may give up the loop, and empty the list
     Watch *watch = always_ready_[i];
     if (watch == nullptr) continue;
-    const core::ActiveCalls::Scope active(context_.active_calls, watch);
+    const core::CallStack::Scope scope(context_.calls, watch);
     const WatchWord word = watch->state.load();
     const int events = inspect(watch->dup.load(std::memory_order_relaxed), word.wanted()) & word.wanted();
     if (events != 0)
@@ -257,7 +250,8 @@ void Polls::dispatch_always_ready() {
     else
       narrow(*watch);
   }
-  if (context_.active_calls.any()) return;  // a callback runs the loop: the entries are those of a dispatch further up
+  if (context_.calls.dispatches_any())
+    return;  // a callback runs the loop: the entries are those of a dispatch further up
   const auto is_idle = [](Watch *watch) {
     return watch == nullptr || (watch->state.load_relaxed().armed() & kReadWrite) == 0;
   };
@@ -302,9 +296,9 @@ void Polls::close_poll(Watch &watch) noexcept {
 }
 
 void Polls::on_closed(uv_handle_t *handle) {
-  Poll &poll = Poll::of(handle);
-  Watch &watch = *poll.owner;
-  Polls &self = owner_of(poll);
+  const auto [polls, owner] = Poll::of(handle).owner;
+  Polls &self = *polls;
+  Watch &watch = *owner;
   if (self.context_.is_barred.load(std::memory_order_relaxed)) return;
   OpenHandles &handles = self.handles_;
   watch.has_poll = false;  // model: ON_CLOSED

@@ -71,15 +71,17 @@ class Polls {
   bool is_lost() const noexcept { return is_lost_; }
 
  private:
-  using Poll = Owned<uv_poll_t, core::Watch>;
+  struct PollOwner {
+    Polls *polls;
+    core::Watch *watch;
+  };
+  using Poll = Owned<uv_poll_t, PollOwner>;
 
   struct Chunk {
-    std::array<Poll, core::SlotTable<core::Watch>::kChunkSize> polls;  // first: owner_of() counts on it
-    Polls *owner = nullptr;
+    std::array<Poll, core::SlotTable<core::Watch>::kChunkSize> polls;
     std::uint32_t in_use = 0;
   };
 
-  static Polls &owner_of(Poll &poll) noexcept;
   static void on_poll(uv_poll_t *handle, int status, int uv_events);
   static void on_closed(uv_handle_t *handle);
 

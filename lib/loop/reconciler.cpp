@@ -46,7 +46,7 @@ Reconciler::Reconciler(uv_loop_t *loop, const Parts &parts, const Callbacks &cal
 // --- Life ---
 
 template <typename Handle, typename Init, typename... Args>
-int Reconciler::init(Owned<Handle, Reconciler> &handle, Init init, Args... args) noexcept {
+int Reconciler::init(Owned<Handle, Reconciler *> &handle, Init init, Args... args) noexcept {
   const int err = init(loop_, &handle.handle, args...);
   if (err < 0) return err;
   handle.handle.data = nullptr;
@@ -95,7 +95,7 @@ void Reconciler::close() noexcept {
 
 template <typename Handle>
 void Reconciler::on_closed(uv_handle_t *handle) {
-  Reconciler &self = *Owned<Handle, Reconciler>::of(handle).owner;
+  Reconciler &self = *Owned<Handle, Reconciler *>::of(handle).owner;
   if (!self.is_barred()) self.handles_.closed();
 }
 
@@ -113,6 +113,12 @@ void Reconciler::on_none_left(void *opaque) {
 bool Reconciler::is_lost() const noexcept {
   return is_closing(timer_.handle) || is_closing(idle_.handle) || is_closing(check_.handle) ||
          is_closing(wake_poll_.handle) || is_closing(prepare_.handle) || polls_.is_lost();
+}
+
+// Enough where nothing is to be done: a handle that is not active is looked at before it is used.
+[[gnu::always_inline]] inline bool Reconciler::has_lost_active() const noexcept {
+  const bool may_be = timer_due_ != kNever || idle_active_ || polls_.is_lost();
+  return __builtin_expect(may_be, 0) && is_lost();
 }
 
 bool Reconciler::abandon_if_lost() noexcept {
@@ -139,12 +145,12 @@ void Reconciler::abandon() noexcept {
 // --- Phases ---
 
 void Reconciler::on_timer(uv_timer_t *timer) {
-  Reconciler &self = *Owned<uv_timer_t, Reconciler>::of(timer).owner;
+  Reconciler &self = *Owned<uv_timer_t, Reconciler *>::of(timer).owner;
   if (self.is_barred()) return;
   self.waker_.find_thread();
   if (self.abandon_if_lost()) return;
   const Entry entry(self);
-  const Waker::CallbackScope scope(self.waker_);
+  const core::CallStack::Scope scope(self.context_.calls);
   self.timer_due_ = kNever;
   self.waker_.request_check();  // the timer is to be set again
   if (self.drains_.warn_due() <= core::milliseconds_now()) self.warn_of_drain();
@@ -153,34 +159,34 @@ void Reconciler::on_timer(uv_timer_t *timer) {
 }
 
 void Reconciler::on_idle(uv_idle_t *idle) {
-  Reconciler &self = *Owned<uv_idle_t, Reconciler>::of(idle).owner;
+  Reconciler &self = *Owned<uv_idle_t, Reconciler *>::of(idle).owner;
   if (self.is_barred()) {
     uv_idle_stop(idle);
     return;
   }
   self.waker_.find_thread();
   const Entry entry(self);
-  const Waker::CallbackScope scope(self.waker_);
+  const core::CallStack::Scope scope(self.context_.calls);
   self.timeouts_.run_list(uv_now(self.loop_), self.closing_);
   if (!self.closing_ && !self.timeouts_.has_list()) self.waker_.request_check();  // the idle handle is to stop
 }
 
 void Reconciler::on_prepare(uv_prepare_t *prepare) {
-  Reconciler &self = *Owned<uv_prepare_t, Reconciler>::of(prepare).owner;
+  Reconciler &self = *Owned<uv_prepare_t, Reconciler *>::of(prepare).owner;
   if (__builtin_expect(self.is_barred(), 0)) {
     uv_unref(self.prepare_.base());  // what the parent has registered does not keep its child's loop running
     return;
   }
-  self.waker_.begin_iteration();
-  self.context_.active_calls.drop_gone();
-  if (self.abandon_if_lost()) return;
+  self.waker_.find_thread();
+  self.context_.calls.begin_iteration();
   // The wake-up would come to check without this; so what is wanted by now holds in this iteration.
-  if (self.waker_.has_request()) self.reconcile();  // model: PREPARE
+  if (self.waker_.has_request()) return self.reconcile();  // model: PREPARE
+  if (self.has_lost_active()) self.abandon();
 }
 
 // The check of the same iteration reconciles.
 void Reconciler::on_wake(uv_poll_t *poll, int, int) {
-  Reconciler &self = *Owned<uv_poll_t, Reconciler>::of(poll).owner;
+  Reconciler &self = *Owned<uv_poll_t, Reconciler *>::of(poll).owner;
   if (self.is_barred() || self.abandon_if_lost()) return;
   eventfd_t ignored;
   eventfd_read(self.wake_fd_, &ignored);  // fails only where there is nothing to read
@@ -188,10 +194,10 @@ void Reconciler::on_wake(uv_poll_t *poll, int, int) {
 }
 
 void Reconciler::on_check(uv_check_t *check) {
-  Reconciler &self = *Owned<uv_check_t, Reconciler>::of(check).owner;
+  Reconciler &self = *Owned<uv_check_t, Reconciler *>::of(check).owner;
   if (self.is_barred() || self.abandon_if_lost()) return;
   const Entry entry(self);
-  const Waker::CallbackScope scope(self.waker_);
+  const core::CallStack::Scope scope(self.context_.calls);
   self.polls_.dispatch_always_ready();
   self.reconcile();
   self.run_frees();

@@ -96,9 +96,10 @@ class Reconciler {
   static void on_none_left(void *opaque);
 
   template <typename Handle, typename Init, typename... Args>
-  int init(Owned<Handle, Reconciler> &handle, Init init, Args... args) noexcept;
+  int init(Owned<Handle, Reconciler *> &handle, Init init, Args... args) noexcept;
 
   bool is_lost() const noexcept;
+  bool has_lost_active() const noexcept;
   void abandon() noexcept;
   bool is_barred() const noexcept { return context_.is_barred.load(std::memory_order_relaxed); }
   void reconcile() noexcept;
@@ -121,11 +122,11 @@ class Reconciler {
   Polls polls_;
 
   int wake_fd_ = -1;
-  Owned<uv_poll_t, Reconciler> wake_poll_;
-  Owned<uv_prepare_t, Reconciler> prepare_;
-  Owned<uv_check_t, Reconciler> check_;
-  Owned<uv_idle_t, Reconciler> idle_;
-  Owned<uv_timer_t, Reconciler> timer_;
+  Owned<uv_poll_t, Reconciler *> wake_poll_;
+  Owned<uv_prepare_t, Reconciler *> prepare_;
+  Owned<uv_check_t, Reconciler *> check_;
+  Owned<uv_idle_t, Reconciler *> idle_;
+  Owned<uv_timer_t, Reconciler *> timer_;
 
   std::uint64_t timer_due_ = core::kNever;
   bool idle_active_ = false;

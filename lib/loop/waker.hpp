@@ -23,7 +23,6 @@
 
 #include "core/context.hpp"
 #include "core/mutex.hpp"
-#include "core/stack_mark.hpp"
 #include "core/thread_id.hpp"
 
 namespace virt_uv::loop {
@@ -45,12 +44,13 @@ class Waker {
 
   // Any thread: is this the loop's thread, in one of the loop's calls to the library?
   bool in_callback() const noexcept {
-    return is_open_.load(std::memory_order_relaxed) && callback_.is_set() && is_loop_thread() && callback_.is_above();
+    return is_open_.load(std::memory_order_relaxed) && context_.calls.is_entered() && is_loop_thread() &&
+           context_.calls.has_entered_caller();
   }
 
   // Any thread: is another thread in one of the loop's calls to the library?
   bool is_called_elsewhere() const noexcept {
-    return is_open_.load(std::memory_order_relaxed) && callback_.is_set() && !is_loop_thread();
+    return is_open_.load(std::memory_order_relaxed) && context_.calls.is_entered() && !is_loop_thread();
   }
 
   // Any thread: calls fn() if there is a loop, and this is the thread that last ran it, or attached it. Until fn() has
@@ -68,20 +68,7 @@ class Waker {
 
   // --- The loop's thread only ---
 
-  // Around each of the loop's calls that may call out.
-  class CallbackScope {
-   public:
-    [[gnu::always_inline]] explicit CallbackScope(Waker &waker) noexcept : mark_(waker.callback_) {}
-
-   private:
-    core::StackMark::Scope mark_;
-  };
-
   // First in each iteration, before any call of ours that touches libuv: the thread may change between two runs.
-  void begin_iteration() noexcept {
-    if (__builtin_expect(!is_loop_thread(), 0)) take_thread();
-    callback_.clear();  // one that left by longjmp has left it
-  }
   void find_thread() noexcept {
     if (__builtin_expect(!is_loop_thread(), 0)) take_thread();
   }
@@ -114,10 +101,9 @@ class Waker {
   std::atomic<bool> sent_{false};
   std::atomic<bool> is_open_{false};
   std::atomic<core::ThreadId> loop_thread_{core::kNoThread};  // written under mutex_
-  core::StackMark callback_;
-  bool is_check_requested_ = false;  // the loop's thread only
-  uv_check_t *check_ = nullptr;      // the same
-  uv_check_cb on_check_ = nullptr;   // the same
+  bool is_check_requested_ = false;                           // the loop's thread only
+  uv_check_t *check_ = nullptr;                               // the same
+  uv_check_cb on_check_ = nullptr;                            // the same
   core::Mutex mutex_;
   int wake_fd_ VIRT_UV_GUARDED_BY(mutex_) = -1;
   const uv_poll_t *wake_poll_ VIRT_UV_GUARDED_BY(mutex_) = nullptr;

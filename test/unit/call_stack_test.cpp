@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// core/call_stack.hpp: which of the loop's calls are running, by frames of the stack.
+#include <setjmp.h>
+
+#include <functional>
+#include <memory>
+
+#include "catch.hpp"
+#include "core/call_stack.hpp"
+
+namespace {
+
+using virt_uv::core::CallStack;
+
+int slots[20];
+
+// A callback of that slot, in a frame of its own.
+[[gnu::noinline]] void dispatch(CallStack &stack, const void *slot, const std::function<void()> &callback) {
+  const CallStack::Scope scope(stack, slot);
+  callback();
+}
+
+[[gnu::noinline]] bool is_entered(const CallStack &stack) { return stack.has_entered_caller(); }
+
+}  // namespace
+
+TEST_CASE("a slot is being dispatched until its callback has returned, at any depth") {
+  CallStack stack;
+  CHECK_FALSE(stack.dispatches(&slots[0]));
+  dispatch(stack, &slots[0], [&] {
+    CHECK(stack.dispatches(&slots[0]));
+    CHECK_FALSE(stack.dispatches(&slots[1]));
+    dispatch(stack, &slots[1], [&] {
+      CHECK(stack.dispatches(&slots[0]));
+      CHECK(stack.dispatches(&slots[1]));
+    });
+    CHECK(stack.dispatches(&slots[0]));
+    CHECK_FALSE(stack.dispatches(&slots[1]));
+  });
+  CHECK_FALSE(stack.dispatches_any());
+}
+
+TEST_CASE("a call that dispatches nothing is a call, and no dispatch") {
+  CallStack stack;
+  dispatch(stack, nullptr, [&] {
+    CHECK(is_entered(stack));
+    CHECK_FALSE(stack.dispatches_any());
+  });
+  CHECK_FALSE(is_entered(stack));
+}
+
+TEST_CASE("beyond sixteen calls every slot counts as being dispatched") {
+  CallStack stack;
+  std::function<void(int)> nest = [&](int depth) {
+    dispatch(stack, &slots[depth], [&] {
+      CHECK(stack.dispatches(&slots[19]) == (depth >= 16));
+      if (depth < 18) nest(depth + 1);
+      CHECK(stack.dispatches(&slots[depth]));
+    });
+  };
+  nest(0);
+  CHECK_FALSE(stack.dispatches_any());
+}
+
+TEST_CASE("a callback that was left by longjmp is no longer dispatched") {
+  auto stack = std::make_unique<CallStack>();  // a local would be indeterminate after longjmp
+  jmp_buf out;
+  if (setjmp(out) == 0) {
+    dispatch(*stack, &slots[0], [&] { longjmp(out, 1); });
+  }
+  CHECK_FALSE(stack->dispatches(&slots[0]));
+  CHECK_FALSE(is_entered(*stack));
+}
+
+TEST_CASE("within an iteration that a callback runs, its caller is in none of the loop's calls") {
+  CallStack stack;
+  dispatch(stack, &slots[0], [&] {
+    CHECK(is_entered(stack));
+    [&]() __attribute__((noinline)) { stack.begin_iteration(); }
+    ();
+    CHECK_FALSE(is_entered(stack));
+    CHECK(stack.dispatches(&slots[0]));
+    dispatch(stack, &slots[1], [&] { CHECK(is_entered(stack)); });
+    CHECK_FALSE(is_entered(stack));
+  });
+  dispatch(stack, &slots[0], [&] { CHECK_FALSE(stack.is_entered()); });  // the next iteration has not begun
+  stack.begin_iteration();
+  dispatch(stack, &slots[0], [&] { CHECK(is_entered(stack)); });
+}
