@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "core/log.hpp"
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include "core/no_cancel.hpp"
-#include "core/stack_mark.hpp"
 
 namespace virt_uv::core {
 namespace {
@@ -30,7 +30,9 @@ int environment_level() noexcept {
 }
 
 thread_local const Log::Function *redirected = nullptr;
-thread_local StackMark in_function;  // this thread is in the host's function
+// The frame of emit() that has called the host's function on this thread; 0: none has. A flag would stay set when the
+// function leaves by longjmp: see call_stack.hpp.
+thread_local std::uintptr_t calling_frame = 0;
 
 }  // namespace
 
@@ -59,7 +61,8 @@ bool Log::enabled(virt_uv_log_level level) const noexcept {
 
 void Log::emit(virt_uv_log_level level, const char *message) noexcept {
   // A line that the host's function causes goes to stderr: it would be called for ever.
-  const Function to = in_function.is_above() ? Function{} : function();
+  const auto frame = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  const Function to = frame < calling_frame ? Function{} : function();
   if (to.call == nullptr) {
     // Asked again: a function that was there a moment ago may have been what enabled the line.
     NoCancel no_cancel;
@@ -67,12 +70,13 @@ void Log::emit(virt_uv_log_level level, const char *message) noexcept {
     return;
   }
   calling_out();
-  const StackMark::Scope scope(in_function);
+  calling_frame = frame;
   try {
     to.call(level, message, to.opaque);
   } catch (...) {
     // The host's logger failed: there is nobody left to tell, and the caller is libvirt's C code.
   }
+  calling_frame = 0;
 }
 
 }  // namespace virt_uv::core

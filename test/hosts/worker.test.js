@@ -176,7 +176,7 @@ test('workers that race for the loop: one at a time has it, the others hear EBUS
   const result = await runProgram(async () => {
     const workers = [1, 2, 3, 4].map(() =>
       startWorker(async () => {
-        const { setImmediate: turn } = require('timers/promises');
+        const { setImmediate: nextIteration } = require('timers/promises');
         for (let done = 0; done < 50; ) {
           try {
             virtUv.attach();
@@ -184,7 +184,7 @@ test('workers that race for the loop: one at a time has it, the others hear EBUS
             ++done;
           } catch (error) {
             if (error.code !== 'EBUSY') throw error;
-            await turn();
+            await nextIteration();
           }
         }
       }),

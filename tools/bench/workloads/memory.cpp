@@ -13,16 +13,16 @@ namespace virt_uv::bench {
 
 namespace {
 
-constexpr int kIterationsToSettle = 3;
+constexpr int kIterationsAtOnce = 3;
 
-struct Settle {
+struct Stopper {
   Loop &loop;
   int iterations = 0;
 };
 
 void on_iteration(int, int, int, void *opaque) {
-  Settle *settle = static_cast<Settle *>(opaque);
-  if (++settle->iterations % kIterationsToSettle == 0) settle->loop.stop();
+  Stopper *stopper = static_cast<Stopper *>(opaque);
+  if (++stopper->iterations % kIterationsAtOnce == 0) stopper->loop.stop();
 }
 
 void on_never(int, int, int, void *) { fail("a watch fired whose eventfd was never ready"); }
@@ -45,10 +45,10 @@ double resident() {
 
 Results memory(const Plan &plan) {
   return on_any_loop(plan, [&](auto api, Loop &loop) -> Results {
-    Settle settle{loop};
+    Stopper stopper{loop};
     Eventfd busy(true);
     std::vector<Eventfd> fds = make_eventfds(plan.size, false);
-    api.add_handle(busy.fd(), VIR_EVENT_HANDLE_READABLE, on_iteration, &settle, nullptr);
+    api.add_handle(busy.fd(), VIR_EVENT_HANDLE_READABLE, on_iteration, &stopper, nullptr);
     loop.run();
     double heap_before = heap_in_use();
     double resident_before = resident();
