@@ -360,6 +360,13 @@ TEST_CASE("the host's logger gets debug lines only where VIRT_UV_LOG asks for th
   CHECK(told("debug").find(debug_line) != std::string::npos);
 }
 
+TEST_CASE("an empty VIRT_UV_LOG is as none that is set") {
+  const std::string text = run_self("one line of each level", "").stderr_text;
+  CHECK(text.find("virt-uv: warn:") != std::string::npos);
+  CHECK(text.find("virt-uv: info:") == std::string::npos);
+  CHECK(text.find("is not a level") == std::string::npos);
+}
+
 TEST_CASE("a VIRT_UV_LOG that is no level gets one line that says what to do") {
   const Outcome outcome = run_self("one line of each level", "loud");
   CHECK(outcome.status == 0);

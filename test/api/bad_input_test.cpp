@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // What each function of the C API returns for arguments that make no sense, as virt-uv.h documents it.
+#include <fcntl.h>
 #include <climits>
 #include <cstring>
 #include <vector>
@@ -109,11 +110,13 @@ TEST_CASE("add_handle refuses what is no open fd and a NULL callback, says why, 
     CHECK(virt_uv_add_handle(fd, VIR_EVENT_HANDLE_READABLE, no_handle_callback, &freed, count_free) == -1);
   CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "cannot watch fd") == 4);
   CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "Bad file descriptor") == 4);
-  CHECK(virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, nullptr, &freed, count_free) == -1);
-  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "callback is NULL") == 1);
+  const Fd directory(open("/", O_RDONLY | O_CLOEXEC));
+  for (const int fd : {signal.get(), directory.get(), closed})
+    CHECK(virt_uv_add_handle(fd, VIR_EVENT_HANDLE_READABLE, nullptr, &freed, count_free) == -1);
+  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "callback is NULL") == 3);
   CHECK(drain(host.loop));
   CHECK(freed == 0);
-  CHECK(stats().failures == before.failures + 5);
+  CHECK(stats().failures == before.failures + 7);
   CHECK(stats().adds == before.adds);
 }
 

@@ -394,21 +394,36 @@ TEST_CASE("watching a regular file leaves a POSIX record lock on it held") {
 TEST_CASE("a drain that waits says so once, and names the watch whose fd was closed under it") {
   Host host;
   Signal signal;
-  const int closed_fd = eventfd(0, EFD_CLOEXEC);
+  const int closed_fd = eventfd(0, EFD_CLOEXEC), other_fd = eventfd(0, EFD_CLOEXEC);
   const int watch = virt_uv_add_handle(signal.get(), 0, no_event, nullptr, nullptr);
   const int abandoned = virt_uv_add_handle(closed_fd, 0, no_event, nullptr, nullptr);
+  const int other = virt_uv_add_handle(other_fd, 0, no_event, nullptr, nullptr);
   REQUIRE(close(closed_fd) == 0);
+  REQUIRE(close(other_fd) == 0);
   int idle = 0;
   REQUIRE(virt_uv_drain(count, &idle) == 0);
   CHECK(host.loop.run_until([&] { return host.lines.count(VIRT_UV_LOG_WARN, "a drain has waited") > 0; }));
   host.loop.run_iterations(5);
   CHECK(host.lines.count(VIRT_UV_LOG_WARN, "a drain has waited") == 1);
-  const std::string named = "watches: 2 (watch " + std::to_string(abandoned) + " of fd " + std::to_string(closed_fd) +
+  const std::string named = "watches: 3 (watch " + std::to_string(abandoned) + " of fd " + std::to_string(closed_fd) +
                             ", which was closed without virEventRemoveHandle), timeouts: 0";
   CHECK(host.lines.count(VIRT_UV_LOG_WARN, named) == 1);
   CHECK(idle == 0);
   CHECK(virt_uv_remove_handle(watch) == 0);
   CHECK(virt_uv_remove_handle(abandoned) == 0);
+  CHECK(virt_uv_remove_handle(other) == 0);
+  CHECK(host.loop.run_until([&] { return idle == 1; }));
+}
+
+TEST_CASE("a drain that waits for timeouts alone says how many there are, and names no watch") {
+  Host host;
+  const int timer = virt_uv_add_timeout(
+      -1, [](int, void *) {}, nullptr, nullptr);
+  int idle = 0;
+  REQUIRE(virt_uv_drain(count, &idle) == 0);
+  CHECK(host.loop.run_until([&] { return host.lines.count(VIRT_UV_LOG_WARN, "a drain has waited") > 0; }));
+  CHECK(host.lines.count(VIRT_UV_LOG_WARN, "watches: 0, timeouts: 1;") == 1);
+  CHECK(virt_uv_remove_timeout(timer) == 0);
   CHECK(host.loop.run_until([&] { return idle == 1; }));
 }
 

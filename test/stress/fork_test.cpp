@@ -36,6 +36,11 @@ int wrong_result(uv_loop_t *loop, int fd, int watch, int timer) {
   if (virt_uv_remove_timeout(timer) != -1) return 7;
   virt_uv_ref();
   virt_uv_unref();
+  virt_uv_report_exception("of a child");
+  if (virt_uv_loop() != nullptr) return 8;
+  int entries = 0;
+  const auto count_entry = [](const virt_uv_entry *, void *opaque) { count(opaque); };
+  if (virt_uv_walk(count_entry, &entries) != 0 || entries != 0) return 9;
   return 0;
 }
 
@@ -61,6 +66,9 @@ TEST_CASE("calls in a forked child return what is documented, and the parent's l
   REQUIRE(host.loop.run_until([&] { return events > 0 && ticks > 0; }));
   CHECK(status_of(fork_child([] { return 0; })) == 0);
   CHECK(status_of(fork_child([&] { return wrong_result(host.loop.get(), signal.get(), watch, timer); })) == 0);
+  CHECK(status_of(fork_child([&] {  // and in a child of the child's
+          return status_of(fork_child([&] { return wrong_result(host.loop.get(), signal.get(), watch, timer); }));
+        })) == 0);
   CHECK(status_of(fork_child([] { return execl("/bin/true", "true", static_cast<char *>(nullptr)); })) == 0);
   events = ticks = 0;
   CHECK(host.loop.run_until([&] { return events > 0 && ticks > 0; }));
@@ -182,12 +190,14 @@ TEST_CASE("the first refusal in a forked child is logged, once, with what to do"
 TEST_CASE("a child forked with nothing attached may attach, and has its own watches only") {
   Signal signal;
   signal.make_readable();
+  const Fd directory(open("/", O_RDONLY | O_CLOEXEC));  // has no duplicate: epoll does not take it
   int parents = 0;
-  int watch;
+  int watch, always;
   {
     Host host;
     watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &parents, nullptr);
-    REQUIRE(host.loop.run_until([&] { return parents > 0; }));
+    always = virt_uv_add_handle(directory.get(), VIR_EVENT_HANDLE_READABLE, count_event, &parents, nullptr);
+    REQUIRE(host.loop.run_until([&] { return parents > 1; }));
   }
   parents = 0;
   CHECK(status_of(fork_child([&] {
@@ -210,10 +220,12 @@ TEST_CASE("a child forked with nothing attached may attach, and has its own watc
           bool detached = false;
           virt_uv_detach([](void *opaque) { *static_cast<bool *>(opaque) = true; }, &detached);
           for (int i = 0; i < 100 && !detached; ++i) uv_run(&loop, UV_RUN_NOWAIT);
-          return uv_loop_close(&loop) == 0 ? 0 : 7;
+          if (fcntl(directory.get(), F_GETFD) < 0) return 7;
+          return uv_loop_close(&loop) == 0 ? 0 : 8;
         })) == 0);
   Host host;
   CHECK(host.loop.run_until([&] { return parents > 0; }));
   CHECK(virt_uv_remove_handle(watch) == 0);
+  CHECK(virt_uv_remove_handle(always) == 0);
   CHECK(drain(host.loop));
 }
