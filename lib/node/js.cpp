@@ -11,24 +11,26 @@ namespace {
 bool env_is_ending(napi_status status) { return status == napi_pending_exception || status == napi_cannot_run_js; }
 
 /* uv_strerror says what a code means in libuv; this says what it means here. */
+struct Advice {
+  int uv_error;
+  const char *text;
+};
+constexpr Advice kAdvice[] = {
+    {UV_EBUSY,
+     "libvirt's events belong to another loop: another thread is attached or still detaching, or another event loop "
+     "was registered with libvirt; detach there first"},
+    {UV_ENOTCONN, "this thread is not attached; call attach() first"},
+    {UV_ECANCELED, "detached before everything was closed; close connections and await drain() before detach()"},
+    {UV_ENOTSUP,
+     "virt-uv cannot use the libuv of this process; onLog() or VIRT_UV_LOG=error in the environment says why"},
+    {UV_EIO, "libvirt could not be initialised"},
+    {UV_ECONNABORTED, "the host has closed virt-uv's handles; attach() again"},
+};
+
 const char *advice(int uv_error) {
-  switch (uv_error) {
-    case UV_EBUSY:
-      return "libvirt's events belong to another loop: another thread is attached or still detaching, or another event "
-             "loop was registered with libvirt; detach there first";
-    case UV_ENOTCONN:
-      return "this thread is not attached; call attach() first";
-    case UV_ECANCELED:
-      return "detached before everything was closed; close connections and await drain() before detach()";
-    case UV_ENOTSUP:
-      return "virt-uv cannot use the libuv of this process; onLog() or VIRT_UV_LOG=error in the environment says why";
-    case UV_EIO:
-      return "libvirt could not be initialised";
-    case UV_ECONNABORTED:
-      return "the host has closed virt-uv's handles; attach() again";
-    default:
-      return uv_strerror(uv_error);
-  }
+  for (const Advice &each : kAdvice)
+    if (each.uv_error == uv_error) return each.text;
+  return uv_strerror(uv_error);
 }
 
 }  // namespace

@@ -37,19 +37,8 @@ void forward(virt_uv_log_level level, const char *message, void *opaque) {
   static_cast<void>(line.release());  // the channel's from here on
 }
 
-const char *level_name(virt_uv_log_level level) {
-  switch (level) {
-    case VIRT_UV_LOG_ERROR:
-      return "error";
-    case VIRT_UV_LOG_WARN:
-      return "warn";
-    case VIRT_UV_LOG_INFO:
-      return "info";
-    case VIRT_UV_LOG_DEBUG:
-      return "debug";
-  }
-  return "error";
-}
+/* The index is the level. */
+constexpr const char *kLevelNames[] = {"none", "error", "warn", "info", "debug"};
 
 /* What a listener throws is an uncaught exception, as in any event listener of Node. */
 void report_thrown(napi_env env) {
@@ -64,7 +53,7 @@ void deliver(napi_env env, napi_value listener, void *, void *data) {
   if (env == nullptr) return;
   napi_value receiver = nullptr, arguments[2] = {};
   JS_CHECK(napi_get_undefined(env, &receiver));
-  JS_CHECK(napi_create_string_utf8(env, level_name(line->level), NAPI_AUTO_LENGTH, &arguments[0]));
+  JS_CHECK(napi_create_string_utf8(env, kLevelNames[line->level], NAPI_AUTO_LENGTH, &arguments[0]));
   JS_CHECK(napi_create_string_utf8(env, line->text.c_str(), line->text.size(), &arguments[1]));
   if (napi_call_function(env, receiver, listener, 2, arguments, nullptr) == napi_pending_exception) report_thrown(env);
 }
