@@ -9,6 +9,7 @@
 #         stress      millions of operations by eight threads, millions of flips, every fault
 #         asan        the same under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
 #         tsan        the same under ThreadSanitizer
+#         memcheck    a million calls out of callbacks, under valgrind
 #         libvirtd    tens of thousands of connections to a real libvirtd, which is killed and stopped
 #         fuzz        a million inputs, by libFuzzer, guided by the coverage of the core
 #         coverage    tools/coverage.sh: how much of lib/ the tests run
@@ -55,6 +56,11 @@ tsan() {
   suites tsan 10 --suite stress
 }
 
+memcheck() {
+  configure build-check/gcc -Dwerror=true -Dchecks=true -Dnode=enabled
+  suites gcc 20 --wrap 'valgrind --quiet --error-exitcode=99 --leak-check=full --fair-sched=yes' reentry
+}
+
 libvirtd() {
   configure build-check/gcc -Dwerror=true -Dchecks=true -Dnode=enabled
   suites gcc 20 stress-libvirtd worker-calls
@@ -73,9 +79,9 @@ fuzz() {
 
 coverage() { tools/coverage.sh; }
 
-[[ $# -gt 0 ]] || set -- stress asan tsan libvirtd fuzz coverage
+[[ $# -gt 0 ]] || set -- stress asan tsan memcheck libvirtd fuzz coverage
 for part; do
-  [[ $part =~ ^(stress|asan|tsan|libvirtd|fuzz|coverage)$ ]] || { sed -n '4,18s/^# \?//p' "$0"; exit 2; }
+  [[ $part =~ ^(stress|asan|tsan|memcheck|libvirtd|fuzz|coverage)$ ]] || { sed -n '4,19s/^# \?//p' "$0"; exit 2; }
 done
 tools/deps.sh test
 for part; do

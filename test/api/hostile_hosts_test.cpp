@@ -46,12 +46,12 @@ void close_handles(Loop &loop, uv_handle_type type) {
 }
 
 // Each of the library's calls out of the loop, once.
-enum class Place { kTimeout, kWatch, kAlwaysReady, kZeroTimeout, kFree, kIdle };
-constexpr Place kPlaces[] = {Place::kTimeout,     Place::kWatch, Place::kAlwaysReady,
-                             Place::kZeroTimeout, Place::kFree,  Place::kIdle};
+enum class Place { kTimeout, kWatch, kAlwaysReady, kZeroTimeout, kFree, kIdle, kWalk };
+constexpr Place kPlaces[] = {Place::kTimeout, Place::kWatch, Place::kAlwaysReady, Place::kZeroTimeout,
+                             Place::kFree,    Place::kIdle,  Place::kWalk};
 constexpr const char *kPlaceNames[] = {
     "a timeout's callback", "a watch's callback", "an always-ready fd's callback", "a 0 timeout's callback", "an ff",
-    "a drain's callback"};
+    "a drain's callback",   "a walk's callback"};
 
 struct Act {
   std::function<void()> run;
@@ -77,6 +77,7 @@ class Leading {
     if (place == Place::kAlwaysReady) watches_.push_back(virt_uv_add_handle(null_.get(), 1, Act::event, &act, nullptr));
     if (place == Place::kFree) virt_uv_remove_timeout(virt_uv_add_timeout(-1, no_timeout, &act, Act::call));
     if (place == Place::kIdle) REQUIRE(virt_uv_drain(Act::call, &act) == 0);
+    if (place == Place::kWalk) virt_uv_walk([](const virt_uv_entry *, void *opaque) { Act::call(opaque); }, &act);
   }
   void remove() {
     for (const int id : timers_) CHECK(virt_uv_remove_timeout(id) == 0);
@@ -175,6 +176,101 @@ TEST_CASE("no handle of the library ever has data, so a host that closes those w
 
 TEST_CASE("a host may close every handle inside any callback, after an update, and all goes on at the next attach") {
   for (const Place place : kPlaces) close_in_a_callback(place, UV_UNKNOWN_HANDLE);
+}
+
+TEST_CASE("a host may close every handle inside done, and again after done has attached, and all goes on") {
+  struct Done {
+    Loop loop;
+    Lines lines;
+    bool attaches = false, came = false;
+    static void call(void *opaque) {
+      Done &self = *static_cast<Done *>(opaque);
+      self.came = true;
+      close_handles(self.loop, UV_UNKNOWN_HANDLE);
+      if (self.attaches) CHECK(self.attach() == 0);
+      close_handles(self.loop, UV_UNKNOWN_HANDLE);
+    }
+    int attach() {
+      const virt_uv_options options = logging_to(lines);
+      return virt_uv_attach(loop.get(), &options);
+    }
+  };
+  for (const bool attaches : {false, true}) {
+    INFO((attaches ? "attaches" : "does not attach"));
+    Done done;
+    done.attaches = attaches;
+    Signal signal;
+    signal.make_readable();
+    int events = 0, ticks = 0;
+    const int watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
+    const int timer = virt_uv_add_timeout(1, count_timeout, &ticks, nullptr);
+    REQUIRE(done.attach() == 0);
+    REQUIRE(done.loop.run_until([&] { return events > 0 && ticks > 0; }));
+    REQUIRE(virt_uv_detach(Done::call, &done) == 0);
+    REQUIRE(done.loop.run_until([&] { return done.came; }));
+    done.loop.run_iterations(2);
+    CHECK(virt_uv_loop() == nullptr);
+    events = ticks = 0;
+    REQUIRE(done.attach() == 0);
+    CHECK(done.lines.count(VIRT_UV_LOG_ERROR, kGivenUp) == (attaches ? 1 : 0));
+    CHECK(done.lines.count(VIRT_UV_LOG_ERROR, "") == (attaches ? 1 : 0));
+    CHECK(done.loop.run_until([&] { return events > 0 && ticks > 0; }));
+    CHECK(virt_uv_remove_handle(watch) == 0);
+    CHECK(virt_uv_remove_timeout(timer) == 0);
+    CHECK(drain(done.loop));
+    CHECK(detach(done.loop));
+  }
+}
+
+TEST_CASE("a host may close every handle inside the log function, and all goes on at the next attach") {
+  struct Closing {
+    Loop loop;
+    Lines lines;
+    bool closed = false;
+    static void log(virt_uv_log_level level, const char *message, void *opaque) {
+      Closing &self = *static_cast<Closing *>(opaque);
+      Lines::take(level, message, &self.lines);
+      if (level == VIRT_UV_LOG_ERROR && !std::exchange(self.closed, true)) close_handles(self.loop, UV_UNKNOWN_HANDLE);
+    }
+    int attach() {
+      virt_uv_options options = VIRT_UV_OPTIONS_INIT;
+      options.log = log;
+      options.log_opaque = this;
+      return virt_uv_attach(loop.get(), &options);
+    }
+  };
+  const std::function<void()> causes[] = {
+      [] { virt_uv_report_exception("outside of every callback"); },
+      [] {
+        virt_uv_add_timeout(
+            1,
+            [](int id, void *) {
+              virt_uv_remove_timeout(id);
+              throw std::runtime_error("in a callback");
+            },
+            nullptr, nullptr);
+      },
+      [] {
+        virt_uv_remove_timeout(
+            virt_uv_add_timeout(-1, no_timeout, nullptr, [](void *) { throw std::runtime_error("in an ff"); }));
+      }};
+  for (const auto &cause : causes) {
+    Closing closing;
+    int ticks = 0;
+    const int timer = virt_uv_add_timeout(1, count_timeout, &ticks, nullptr);
+    REQUIRE(closing.attach() == 0);
+    cause();
+    REQUIRE(closing.loop.run_until([&] { return closing.closed; }));
+    closing.loop.run_iterations(1);
+    CHECK(virt_uv_loop() == nullptr);
+    REQUIRE(closing.attach() == 0);
+    CHECK(closing.lines.count(VIRT_UV_LOG_ERROR, kGivenUp) == 1);
+    ticks = 0;
+    CHECK(closing.loop.run_until([&] { return ticks > 0; }));
+    CHECK(virt_uv_remove_timeout(timer) == 0);
+    CHECK(drain(closing.loop));
+    CHECK(detach(closing.loop));
+  }
 }
 
 TEST_CASE("a host that closes handles of one type only is noticed as well") {
@@ -467,10 +563,10 @@ TEST_CASE("with VIRT_UV_LOG=none, no line reaches stderr while a logger comes an
 namespace {
 
 // What attach returns with so many fds free.
-int attach_with_free_fds(Loop &loop, int number) {
+int attach_with_free_fds(Loop &loop, int number, const virt_uv_options *options = nullptr) {
   // UBSan reads memory through a pipe when it meets a type for the first time, and takes it for unreadable where it
   // gets no pipe. So an error is logged once before.
-  REQUIRE(virt_uv_detach(nullptr, nullptr) < 0);
+  virt_uv_add_timeout(0, nullptr, nullptr, nullptr);
   rlimit before;
   REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
   const Fd lowest_free(eventfd(0, EFD_CLOEXEC));
@@ -482,7 +578,7 @@ int attach_with_free_fds(Loop &loop, int number) {
     close(filling.back());
     filling.pop_back();
   }
-  const int result = virt_uv_attach(loop.get(), nullptr);
+  const int result = virt_uv_attach(loop.get(), options);
   for (const int fd : filling) close(fd);
   REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
   return result;
@@ -519,4 +615,28 @@ TEST_CASE(
     INFO(outcome.stderr_text);
     CHECK(outcome.status == 0);
   }
+}
+
+TEST_CASE("an attach that finds no fd takes no options over, and one to the loop that is attached needs none") {
+  Lines first, second;
+  const virt_uv_options first_options = logging_to(first), second_options = logging_to(second);
+  const auto cause_line = [] { CHECK(virt_uv_add_timeout(0, nullptr, nullptr, nullptr) == -1); };
+  Loop loop;
+  CHECK(attach_with_free_fds(loop, 0, &first_options) == UV_EMFILE);
+  CHECK(first.count(VIRT_UV_LOG_ERROR, "cannot attach") == 1);
+  first.clear();
+  cause_line();
+  CHECK(first.count(VIRT_UV_LOG_ERROR, "") == 0);
+
+  REQUIRE(virt_uv_attach(loop.get(), &first_options) == 0);
+  Loop other;
+  CHECK(attach_with_free_fds(other, 0, &second_options) == UV_EBUSY);
+  second.clear();
+  cause_line();
+  CHECK(first.count(VIRT_UV_LOG_ERROR, "the callback is NULL") == 2);  // one within attach_with_free_fds
+  CHECK(second.count(VIRT_UV_LOG_ERROR, "") == 0);
+  CHECK(attach_with_free_fds(loop, 0, &second_options) == 0);
+  cause_line();
+  CHECK(second.count(VIRT_UV_LOG_ERROR, "the callback is NULL") == 1);
+  CHECK(detach(loop));
 }

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Callbacks that run the loop, or do not return: uv_run within uv_run, longjmp, pthread_exit, pthread_cancel.
+// Callbacks that do not return: longjmp, pthread_exit, pthread_cancel. Those that run the loop have a test of their
+// own, in stress.
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 
-#include <algorithm>
 #include <atomic>
-#include <memory>
-#include <random>
 #include <thread>
-#include <vector>
 
 #include "host.hpp"
 #include "pipes.hpp"
@@ -21,123 +18,6 @@ void count(void *opaque) { ++*static_cast<int *>(opaque); }
 void count_timeout(int, void *opaque) { count(opaque); }
 void no_timeout(int, void *) {}
 void no_event(int, int, int, void *) {}
-
-// --- uv_run in uv_run ---
-
-class Nesting {
- public:
-  explicit Nesting(unsigned seed) : random_(seed) {}
-
-  void step() {
-    switch (pick(7)) {
-      case 0:
-      case 1:
-        add();
-        break;
-      case 2:
-      case 3:
-        remove(pick_live());
-        break;
-      case 4:
-        update(pick_live());
-        break;
-      case 5:
-        virt_uv_drain(Nesting::idle, this);
-        break;
-      default:
-        run();
-    }
-  }
-
-  void run() {
-    if (depth_ >= kDeepest) return;
-    ++depth_;
-    uv_run(host_.loop.get(), UV_RUN_NOWAIT);
-    --depth_;
-  }
-
-  void end() {
-    ending_ = true;
-    while (!live_.empty()) remove(live_.back());
-    CHECK(drain(host_.loop));
-    CHECK(wrong_ == 0);
-    CHECK(freed_ == made_);
-  }
-
- private:
-  static constexpr int kDeepest = 4;
-  static constexpr std::size_t kMost = 20;
-
-  struct One {
-    Nesting *of;
-    bool is_timeout;
-    int id;
-    bool freed;
-  };
-
-  unsigned pick(unsigned below) { return std::uniform_int_distribution<unsigned>(0, below - 1)(random_); }
-  One *pick_live() { return live_.empty() ? nullptr : live_[pick(static_cast<unsigned>(live_.size()))]; }
-
-  void add() {
-    if (live_.size() >= kMost) return;
-    all_.push_back(std::make_unique<One>(One{this, pick(2) == 0, -1, false}));
-    One *one = all_.back().get();
-    one->id = one->is_timeout ? virt_uv_add_timeout(static_cast<int>(pick(2)), timeout, one, free)
-                              : virt_uv_add_handle(pick(3) == 0 ? null_.get() : signal_.get(), 1, event, one, free);
-    REQUIRE(one->id >= 1);
-    ++made_;
-    live_.push_back(one);
-  }
-
-  void remove(One *one) {
-    if (one == nullptr) return;
-    live_.erase(std::find(live_.begin(), live_.end(), one));
-    CHECK((one->is_timeout ? virt_uv_remove_timeout(one->id) : virt_uv_remove_handle(one->id)) == 0);
-  }
-
-  void update(One *one) {
-    if (one == nullptr) return;
-    if (one->is_timeout)
-      virt_uv_update_timeout(one->id, static_cast<int>(pick(3)) - 1);
-    else
-      virt_uv_update_handle(one->id, static_cast<int>(pick(2)));
-  }
-
-  void act() {
-    if (ending_) return;
-    if (pick(3) == 0) step();
-    if (pick(4) == 0) run();
-    if (pick(3) == 0) step();
-  }
-
-  void called(const One &one) {
-    if (one.freed) ++wrong_;
-    act();
-  }
-
-  static void timeout(int, void *opaque) { static_cast<One *>(opaque)->of->called(*static_cast<One *>(opaque)); }
-  static void event(int, int, int, void *opaque) { timeout(0, opaque); }
-  static void free(void *opaque) {
-    One &one = *static_cast<One *>(opaque);
-    if (std::exchange(one.freed, true)) ++one.of->wrong_;
-    ++one.of->freed_;
-    one.of->act();
-  }
-  static void idle(void *opaque) { static_cast<Nesting *>(opaque)->act(); }
-
-  std::mt19937 random_;
-  Host host_;
-  struct Raised : Signal {
-    Raised() { make_readable(); }
-  } signal_;
-  Fd null_{open("/dev/null", O_RDONLY | O_CLOEXEC)};
-  std::vector<std::unique_ptr<One>> all_;  // kept to the end: a call after the ff is to be seen
-  std::vector<One *> live_;
-  int depth_ = 0, made_ = 0, freed_ = 0, wrong_ = 0;
-  bool ending_ = false;
-};
-
-// --- Callbacks that do not return ---
 
 jmp_buf back;
 
@@ -166,18 +46,6 @@ void run_in_thread(Function function) {
 }
 
 }  // namespace
-
-TEST_CASE("callbacks that run the loop meet nothing twice, and nothing after its ff") {
-  for (unsigned seed = 1; seed <= 4; ++seed) {
-    INFO("seed " << seed);
-    Nesting nesting(seed);
-    for (int i = 0; i < 5000; ++i) {
-      nesting.step();
-      if (i % 4 == 0) nesting.run();
-    }
-    nesting.end();
-  }
-}
 
 // Not out of a watch's callback: libuv keeps a pointer into the frame of uv__io_poll then, and writes through it.
 TEST_CASE("after a timeout's callback that has left by longjmp, the next timeouts fire") {
