@@ -13,7 +13,6 @@
 
 #include "host.hpp"
 #include "pipes.hpp"
-#include "scale.hpp"
 
 namespace {
 
@@ -66,7 +65,6 @@ std::size_t bytes_in_use() {
 }  // namespace
 
 TEST_CASE("with every slot taken add says so, and slots that were given back are reused without new memory") {
-  if (scaled(100) < 100) return;                     // all or nothing: a fraction of it shows nothing
   Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));  // takes no fd
   const Kind kinds[] = {
       {"a million watches are registered, which is the limit",
