@@ -60,12 +60,13 @@ class CallStack {
   // Is anything being dispatched?
   [[gnu::always_inline]] bool dispatches_any() noexcept { return dispatches(nullptr); }
 
-  // In prepare. The calls that are running now run this iteration, or have been left by longjmp.
+  // In prepare, and in attach. The calls that are running now run this iteration, or have been left by longjmp.
   [[gnu::always_inline]] void begin_iteration() noexcept {
     if (__builtin_expect(depth() != 0, 0)) set_depth(depth_above(here()));
     earlier_.store(depth(), std::memory_order_relaxed);
   }
 
+  // For a child after fork(), alone.
   void clear() noexcept {
     set_depth(0);
     earlier_.store(0, std::memory_order_relaxed);

@@ -62,7 +62,7 @@ void Waker::open(const WakeHandles &handles) noexcept {
   check_ = handles.check;
   on_check_ = handles.on_check;
   is_check_requested_ = false;
-  context_.calls.clear();
+  context_.calls.begin_iteration();  // a callback may attach: what runs now was of the loop before
   Lock lock(mutex_);
   wake_fd_ = handles.fd;  // model: ATTACH
   wake_poll_ = handles.poll;
