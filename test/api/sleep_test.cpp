@@ -3,7 +3,11 @@
 // When there is nothing to call, the loop sleeps: a state of an fd that no mask asks for, and work that is done, must
 // not keep it going round. No callback would tell: such a loop only burns the processor.
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
+
+#include <cerrno>
 
 #include "host.hpp"
 #include "pipes.hpp"
@@ -34,6 +38,28 @@ struct Watch {
 void fill(int fd) {
   static const char bytes[4096] = {};
   while (send(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0) continue;
+}
+
+// A socket that was connected to a port at which nobody listens.
+int refused_socket(int type) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto *const name = reinterpret_cast<sockaddr *>(&address);
+  {
+    Fd held(socket(AF_INET, type | SOCK_CLOEXEC, 0));
+    REQUIRE(bind(held.get(), name, size) == 0);
+    REQUIRE(getsockname(held.get(), name, &size) == 0);
+  }
+  const int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const int err = connect(fd, name, size);
+  if (type == SOCK_STREAM) REQUIRE((err < 0 && errno == EINPROGRESS));
+  if (type == SOCK_DGRAM) REQUIRE(send(fd, "x", 1, 0) == 1);
+  pollfd until_refused = {fd, POLLIN, 0};
+  REQUIRE(poll(&until_refused, 1, 60000) == 1);
+  REQUIRE((until_refused.revents & POLLERR) != 0);
+  return fd;
 }
 
 void take_all(int fd) {
@@ -69,6 +95,44 @@ TEST_CASE("urgent data that nothing reads lets the loop sleep, whichever mask as
     CHECK(host.loop.comes_to_sleep());
     CHECK(watch.calls == 0);
   }
+}
+
+// What libuv 1.45 to 1.48 only queue for io_uring, when a handle is stopped or closed in a callback, is done by the
+// library as well: else epoll reports the error for ever.
+TEST_CASE("a socket with a lasting error lets the loop sleep once its mask is 0, or it is removed, in its callback") {
+  struct Reaction {
+    bool removes;
+    int calls = 0, events = 0;
+    static void call(int watch, int, int events, void *opaque) {
+      Reaction &self = *static_cast<Reaction *>(opaque);
+      ++self.calls;
+      self.events |= events;
+      self.removes ? static_cast<void>(virt_uv_remove_handle(watch)) : virt_uv_update_handle(watch, 0);
+    }
+  };
+  const int types[] = {SOCK_DGRAM, SOCK_STREAM};
+  for (const int type : types)
+    for (const bool removes : {false, true}) {
+      INFO((type == SOCK_DGRAM ? "UDP" : "TCP") << (removes ? ", removed" : ", mask 0"));
+      Host host;
+      const KeepsAlive alive;
+      Fd refused(refused_socket(type));
+      Reaction reaction{removes};
+      const int watch =
+          virt_uv_add_handle(refused.get(), VIR_EVENT_HANDLE_READABLE, Reaction::call, &reaction, nullptr);
+      REQUIRE(host.loop.run_until([&] { return reaction.calls > 0; }));
+      CHECK((reaction.events & VIR_EVENT_HANDLE_ERROR) != 0);
+      CHECK(host.loop.comes_to_sleep());
+      CHECK(reaction.calls == 1);
+      // The error is still there.
+      pollfd still = {refused.get(), 0, 0};
+      CHECK(poll(&still, 1, 0) == 1);
+      if (removes) continue;
+      virt_uv_update_handle(watch, VIR_EVENT_HANDLE_WRITABLE);
+      CHECK(host.loop.run_until([&] { return reaction.calls > 1; }));
+      CHECK(host.loop.comes_to_sleep());
+      CHECK(virt_uv_remove_handle(watch) == 0);
+    }
 }
 
 TEST_CASE("the loop sleeps again once a timeout of 0 is disabled, made longer, or removed") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// A libuv that breaks what the library relies on. This program's own uv_* come before libuv's, and pass each call on,
-// except for the one fact that a case breaks.
+// A libuv that breaks what the library relies on, or fails. This program's own uv_* come before libuv's, and pass each
+// call on, except for the one fact that a case breaks.
 #include <dlfcn.h>
 #include <sys/epoll.h>
 
@@ -9,6 +9,7 @@
 #include <string>
 
 #include "host.hpp"
+#include "pipes.hpp"
 
 namespace {
 
@@ -19,12 +20,14 @@ enum class Broken {
   kHandleSize,
   kPollInit,
   kPollStart,
+  kPollStartFails,
   kHangup,
   kError,
   kStop,
 };
 
 Broken broken = Broken::kNothing;
+int starts_refused = 0;
 
 template <typename Function>
 Function *real(const char *name) {
@@ -65,6 +68,10 @@ int uv_poll_init(uv_loop_t *loop, uv_poll_t *poll, int fd) {
 }
 
 int uv_poll_start(uv_poll_t *poll, int events, uv_poll_cb cb) {
+  if (broken == Broken::kPollStartFails) {
+    ++starts_refused;
+    return UV_ENOMEM;
+  }
   if (broken == Broken::kHangup && events == UV_PRIORITIZED) return 0;
   if (broken == Broken::kError && events == UV_WRITABLE) return 0;
   const int err = real<decltype(uv_poll_start)>("uv_poll_start")(poll, events, cb);
@@ -108,4 +115,29 @@ TEST_CASE("attach refuses a libuv that breaks a fact, and names the fact") {
   }
   REQUIRE(virt_uv_attach(loop.get(), nullptr) == 0);
   CHECK(detach(loop));
+}
+
+TEST_CASE("a watch that was deferred for another reason, and then cannot be armed, is named in the log once") {
+  Host host;
+  TcpPair tcp;
+  int calls = 0;
+  const int id = virt_uv_add_handle(
+      tcp.ours.get(), VIR_EVENT_HANDLE_ERROR, [](int, int, int, void *opaque) { ++*static_cast<int *>(opaque); },
+      &calls, nullptr);
+  const std::uint64_t before = stats().inspections;
+  REQUIRE(send(tcp.peer.get(), "!", 1, MSG_OOB) == 1);  // is neither, and would wake the loop for ever
+  REQUIRE(host.loop.run_until([&] { return stats().inspections > before; }));
+  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "") == 0);
+
+  starts_refused = 0;
+  broken = Broken::kPollStartFails;
+  CHECK(host.loop.run_until([] { return starts_refused >= 3; }));
+  broken = Broken::kNothing;
+  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "watch " + std::to_string(id)) == 1);
+  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "cannot be armed") == 1);
+
+  virt_uv_update_handle(id, VIR_EVENT_HANDLE_WRITABLE);
+  CHECK(host.loop.run_until([&] { return calls > 0; }));
+  CHECK(virt_uv_remove_handle(id) == 0);
+  CHECK(drain(host.loop));
 }
