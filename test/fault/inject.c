@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Makes the Nth call fail that libvirt-uv.so makes of anything that can fail: allocations, system calls, and libuv's
- * and libvirt's functions. It is linked into the test program, whose definitions come before those of the libraries.
+ * Makes calls fail that libvirt-uv.so makes of anything that can fail, the Nth, or each of one name: allocations,
+ * system calls, and libuv's and libvirt's functions. It is linked into the test program, whose definitions come before
+ * those of the libraries.
  *
  * Who calls is told by the return address: only calls from within libvirt-uv.so's own mapping count. What libuv calls
  * is left alone: virt-uv.h names what it does when that fails. imports.sh holds the list of what the library calls at
@@ -15,6 +16,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -31,10 +33,18 @@
 static atomic_long calls;   /* that could fail, since inject_start() */
 static atomic_long fail_at; /* 0: none */
 static const char *_Atomic failed_call;
+static const char *_Atomic failing; /* every call of this fails; NULL: none */
+static atomic_long failures;
 
 static int must_fail(const char *name, uintptr_t caller) { return inject_must_fail(name, caller); }
 
 int inject_must_fail(const char *name, uintptr_t caller) {
+  const char *all = atomic_load(&failing);
+  if (all != NULL) {
+    if (strcmp(all, name) != 0 || !is_in_library(caller)) return 0;
+    atomic_fetch_add(&failures, 1);
+    return 1;
+  }
   if (atomic_load(&fail_at) == 0 || !is_in_library(caller)) return 0;
   if (atomic_fetch_add(&calls, 1) + 1 != atomic_load(&fail_at)) return 0;
   failed_call = name;
@@ -158,7 +168,15 @@ void inject_start(long nth) {
   fail_at = nth;
 }
 
+void inject_every(const char *call) {
+  failures = 0;
+  failing = call;
+}
+
+long inject_failures(void) { return failures; }
+
 const char *inject_stop(void) {
   fail_at = 0;
+  failing = NULL;
   return failed_call;
 }

@@ -4,12 +4,15 @@
 // call on, except for the one fact that a case breaks.
 #include <dlfcn.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 
+#include <cerrno>
 #include <cstring>
 #include <string>
 
 #include "host.hpp"
 #include "pipes.hpp"
+#include "self.hpp"
 
 namespace {
 
@@ -24,6 +27,7 @@ enum class Broken {
   kHangup,
   kError,
   kStop,
+  kDefaultLoop,
 };
 
 Broken broken = Broken::kNothing;
@@ -83,7 +87,22 @@ int uv_is_active(const uv_handle_t *handle) {
   return broken == Broken::kStop ? 1 : real<decltype(uv_is_active)>("uv_is_active")(handle);
 }
 
-// --- ---
+uv_loop_t *uv_default_loop() {
+  return broken == Broken::kDefaultLoop ? nullptr : real<decltype(uv_default_loop)>("uv_default_loop")();
+}
+
+// --- libc's, behind pthread_atfork(), which is a part of the library itself ---
+
+namespace {
+bool refuses_fork_handlers = false;
+}
+
+// What pthread_atfork(3) calls, also before main().
+extern "C" int __register_atfork(void (*prepare)(), void (*parent)(), void (*child)(), void *dso) {  // NOLINT
+  using Register = int (*)(void (*)(), void (*)(), void (*)(), void *);
+  static const auto next = reinterpret_cast<Register>(dlsym(RTLD_NEXT, "__register_atfork"));
+  return refuses_fork_handlers ? ENOMEM : next(prepare, parent, child, dso);
+}
 
 TEST_CASE("attach refuses a libuv that breaks a fact, and names the fact") {
   struct Case {
@@ -140,4 +159,49 @@ TEST_CASE("a watch that was deferred for another reason, and then cannot be arme
   CHECK(host.loop.run_until([&] { return calls > 0; }));
   CHECK(virt_uv_remove_handle(id) == 0);
   CHECK(drain(host.loop));
+}
+
+TEST_CASE("attach without a loop returns UV_ENOMEM where libuv has no default loop") {
+  Lines lines;
+  const virt_uv_options options = logging_to(lines);
+  broken = Broken::kDefaultLoop;
+  CHECK(virt_uv_attach(nullptr, &options) == UV_ENOMEM);
+  broken = Broken::kNothing;
+  CHECK(lines.count(VIRT_UV_LOG_ERROR, "cannot attach: uv_default_loop() has no loop") == 1);
+  CHECK(virt_uv_loop() == nullptr);
+}
+
+TEST_CASE("attach refuses a loop whose libuv is in no file, and says so") {
+  static char code[1];
+  Loop loop;
+  Lines lines;
+  const virt_uv_options options = logging_to(lines);
+  void *const page = mmap(nullptr, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(page != MAP_FAILED);
+  const uv_async_cb own = loop.get()->wq_async.async_cb;
+  for (void *found : {page, static_cast<void *>(code)}) {
+    std::memcpy(&loop.get()->wq_async.async_cb, &found, sizeof found);
+    CHECK(virt_uv_attach(loop.get(), &options) == UV_ENOTSUP);
+  }
+  loop.get()->wq_async.async_cb = own;
+  CHECK(munmap(page, 1) == 0);
+  CHECK(lines.count(VIRT_UV_LOG_ERROR, "cannot drive this loop: it was made by the libuv in (unknown), but") == 1);
+  CHECK(lines.count(VIRT_UV_LOG_ERROR, "cannot drive this loop: it was made by the libuv in ") == 2);
+  REQUIRE(virt_uv_attach(loop.get(), nullptr) == 0);
+  CHECK(detach(loop));
+}
+
+TEST_CASE("attach where no fork handler can be registered", "[.lines]") {
+  Loop loop;
+  refuses_fork_handlers = true;
+  REQUIRE(virt_uv_attach(loop.get(), nullptr) == 0);
+  REQUIRE(detach(loop));
+  REQUIRE(virt_uv_attach(loop.get(), nullptr) == 0);
+  REQUIRE(detach(loop));
+}
+
+TEST_CASE("where fork cannot be noticed, attach succeeds and warns of it") {
+  const Outcome outcome = run_self("attach where no fork handler can be registered");
+  CHECK(outcome.status == 0);
+  CHECK(outcome.stderr_text.find("warn: fork() cannot be noticed: a forked child must not call") != std::string::npos);
 }
