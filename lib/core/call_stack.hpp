@@ -55,7 +55,7 @@ class CallStack {
     return depth() > first && first < kMost && here() < calls_[first].frame.load(std::memory_order_relaxed);
   }
 
-  [[gnu::always_inline]] bool dispatches(const void *slot) noexcept { return depth() != 0 && dispatches(slot, here()); }
+  [[gnu::always_inline]] bool dispatches(const void *slot) noexcept { return dispatches(slot, here()); }
 
   // Is anything being dispatched?
   [[gnu::always_inline]] bool dispatches_any() noexcept { return dispatches(nullptr); }
