@@ -10,9 +10,9 @@
 //
 // libuv does not allow uv_run in uv_run, but hosts do it. The loop's thread only, except is_entered().
 //
-// A call is known by its frame on that thread's stack, so that one which a
-// callback has left by longjmp is dropped: a caller at the same height or above shows that the frame has gone. Stacks
-// grow down on every architecture that this library is built for.
+// A call is known by its frame on that thread's stack, so that one which a callback has left by longjmp is dropped: a
+// caller at the same height or above shows that the frame has gone. Stacks grow down on every architecture that this
+// library is built for.
 #pragma once
 
 #include <array>
