@@ -131,6 +131,24 @@ void close_in_a_callback(Place place, uv_handle_type type) {
   CHECK(drain(host.loop));
 }
 
+// Each lets one line at level error be logged.
+std::vector<std::function<void()>> causes_of_a_line() {
+  return {[] { virt_uv_report_exception("outside of every callback"); },
+          [] {
+            virt_uv_add_timeout(
+                1,
+                [](int id, void *) {
+                  virt_uv_remove_timeout(id);
+                  throw std::runtime_error("in a callback");
+                },
+                nullptr, nullptr);
+          },
+          [] {
+            virt_uv_remove_timeout(
+                virt_uv_add_timeout(-1, no_timeout, nullptr, [](void *) { throw std::runtime_error("in an ff"); }));
+          }};
+}
+
 }  // namespace
 
 // --- Walks over the loop's handles ---
@@ -239,21 +257,7 @@ TEST_CASE("a host may close every handle inside the log function, and all goes o
       return virt_uv_attach(loop.get(), &options);
     }
   };
-  const std::function<void()> causes[] = {
-      [] { virt_uv_report_exception("outside of every callback"); },
-      [] {
-        virt_uv_add_timeout(
-            1,
-            [](int id, void *) {
-              virt_uv_remove_timeout(id);
-              throw std::runtime_error("in a callback");
-            },
-            nullptr, nullptr);
-      },
-      [] {
-        virt_uv_remove_timeout(
-            virt_uv_add_timeout(-1, no_timeout, nullptr, [](void *) { throw std::runtime_error("in an ff"); }));
-      }};
+  const std::vector<std::function<void()>> causes = causes_of_a_line();
   for (const auto &cause : causes) {
     Closing closing;
     int ticks = 0;
@@ -343,22 +347,8 @@ TEST_CASE("the log function may detach, and done comes") {
       self.result = virt_uv_detach([](void *own) { static_cast<Detacher *>(own)->done = true; }, &self);
     }
   };
-  const std::function<void()> causes[] = {
-      [] { virt_uv_report_exception("outside of every callback"); },
-      [] {
-        virt_uv_add_timeout(
-            0,
-            [](int id, void *) {
-              virt_uv_remove_timeout(id);
-              throw std::runtime_error("in a callback");
-            },
-            nullptr, nullptr);
-      },
-      [] { virt_uv_drain([](void *) { throw std::runtime_error("in a drain's callback"); }, nullptr); },
-      [] {
-        virt_uv_remove_timeout(
-            virt_uv_add_timeout(-1, no_timeout, nullptr, [](void *) { throw std::runtime_error("in an ff"); }));
-      }};
+  std::vector<std::function<void()>> causes = causes_of_a_line();
+  causes.push_back([] { virt_uv_drain([](void *) { throw std::runtime_error("in a drain's callback"); }, nullptr); });
   for (const auto &cause : causes) {
     Loop loop;
     Detacher detacher;
