@@ -298,8 +298,8 @@ void Polls::close_poll(Watch &watch) noexcept {
 void Polls::on_closed(uv_handle_t *handle) {
   const auto [polls, owner] = Poll::of(handle).owner;
   Polls &self = *polls;
+  if (owner == nullptr || self.context_.is_barred.load(std::memory_order_relaxed)) return;
   Watch &watch = *owner;
-  if (self.context_.is_barred.load(std::memory_order_relaxed)) return;
   OpenHandles &handles = self.handles_;
   watch.has_poll = false;  // model: ON_CLOSED
   watch.is_closing = false;
@@ -352,11 +352,14 @@ void Polls::abandon() noexcept {
   placeholder_.close();
 }
 
-// The handle's memory is left alone for good: if the slot waited for that alone, it waits no longer.
+// The handle's memory is left alone for good: if the slot waited for that alone, it waits no longer. A close that has
+// begun still ends, when the watch may have another handle, or its slot another watch: so the handle forgets it.
 void Polls::abandon_poll(Watch &watch) noexcept {
   if (!watch.has_poll) return;
-  if (!is_closing(poll_of(watch).handle)) {
-    uv_close(poll_of(watch).base(), nullptr);
+  Poll &poll = poll_of(watch);
+  poll.owner.watch = nullptr;
+  if (!is_closing(poll.handle)) {
+    uv_close(poll.base(), nullptr);
     take_out_of_epoll(watch);
   }
   watch.has_poll = false;

@@ -73,7 +73,7 @@ class Polls {
  private:
   struct PollOwner {
     Polls *polls;
-    core::Watch *watch;
+    core::Watch *watch;  // nullptr: the loop was given up
   };
   using Poll = Owned<uv_poll_t, PollOwner>;
 

@@ -277,6 +277,40 @@ TEST_CASE("a host may close every handle inside the log function, and all goes o
   }
 }
 
+TEST_CASE("a close that has begun when the host closes every handle frees the slot of its watch once") {
+  struct Closing {
+    Host host;
+    int watch = -1, attached = 1;
+    // Before prepare: so the new attachment frees the watch in this iteration, whose closes come after that.
+    static void timeout(int id, void *opaque) {
+      Closing &self = *static_cast<Closing *>(opaque);
+      virt_uv_remove_timeout(id);
+      virt_uv_remove_handle(self.watch);
+      close_handles(self.host.loop, UV_UNKNOWN_HANDLE);
+      const virt_uv_options options = logging_to(self.host.lines);
+      self.attached = virt_uv_attach(self.host.loop.get(), &options);
+    }
+  } closing;
+  Loop &loop = closing.host.loop;
+  Signal signal;
+  signal.make_readable();
+  int calls[4] = {};
+  closing.watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &calls[0], nullptr);
+  REQUIRE(loop.run_until([&] { return calls[0] > 0; }));
+  virt_uv_add_timeout(0, Closing::timeout, &closing, nullptr);
+  REQUIRE(loop.run_until([&] { return closing.attached == 0; }));
+  loop.run_iterations(3);
+  CHECK(closing.host.lines.count(VIRT_UV_LOG_ERROR, kGivenUp) == 1);
+
+  // A slot that was freed twice would be given to two watches.
+  int ids[3] = {};
+  for (int i = 0; i < 3; ++i)
+    ids[i] = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &calls[i + 1], nullptr);
+  CHECK(loop.run_until([&] { return calls[1] > 0 && calls[2] > 0 && calls[3] > 0; }));
+  for (const int id : ids) CHECK(virt_uv_remove_handle(id) == 0);
+  CHECK(drain(loop));
+}
+
 TEST_CASE("a host that closes handles of one type only is noticed as well") {
   for (const Place place : kPlaces)
     for (const uv_handle_type type : {UV_POLL, UV_TIMER, UV_PREPARE, UV_CHECK, UV_IDLE})
