@@ -13,7 +13,6 @@
 #include <array>
 #include <climits>
 #include <cstddef>
-
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -89,13 +88,9 @@ class Reentry {
   static const std::array<Operation, kOperations> operations;
 
   explicit Reentry(unsigned seed) : random_(seed) {
-    // No uv_run() sleeps; and where libuv has the idle handle in hand, in a run further up, none sleeps for long.
-    uv_idle_init(loop_.get(), &awake_);
-    uv_timer_init(loop_.get(), &awakes_);
-    awake_.data = awakes_.data = this;
+    uv_idle_init(loop_.get(), &awake_);  // so that no uv_run() sleeps
+    awake_.data = this;
     uv_idle_start(&awake_, [](uv_idle_t *) {});
-    uv_timer_start(
-        &awakes_, [](uv_timer_t *) {}, 1, 1);
   }
 
   // Makes that many calls.
@@ -122,7 +117,6 @@ class Reentry {
     CHECK(drain(loop_));
     CHECK(detach(loop_));
     loop_.close(reinterpret_cast<uv_handle_t *>(&awake_));
-    loop_.close(reinterpret_cast<uv_handle_t *>(&awakes_));
     expect(freed_ == made_, "each ff comes");
     expect(drained_ == drains_, "each drain's callback comes");
     expect(detached_ == detaches_, "each detach's callback comes");
@@ -374,13 +368,20 @@ class Reentry {
     if (runs_ >= deepest_) return;
     const Restored<unsigned> deeper(runs_, runs_ + 1);
     deepest_seen_ = std::max(deepest_seen_, runs_);
-    uv_run(loop_.get(), one_in(2) ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+    if (runs_ == 1 && one_in(4)) let_a_millisecond_pass();
+    // A run further up may have the idle handle in hand: one that may sleep would then sleep for ever.
+    uv_run(loop_.get(), runs_ > 1 || one_in(2) ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+  }
+
+  // For the timeouts; no run of this loop sleeps.
+  void let_a_millisecond_pass() {
+    const std::uint64_t before = uv_now(loop_.get());
+    while (uv_now(loop_.get()) == before) uv_update_time(loop_.get());
   }
 
   std::mt19937 random_;
   Loop loop_, other_;
   uv_idle_t awake_;
-  uv_timer_t awakes_;
   Fds fds_;
   std::vector<std::unique_ptr<One>> all_;  // kept to the end: a call after the ff is to be seen
   std::vector<One *> live_;
