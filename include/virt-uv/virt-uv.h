@@ -24,8 +24,8 @@
  *
  * The handles on the loop. Their `data` is NULL for their whole life. A host that walks its loop must leave handles
  * alone that are not its own. One that closes them all the same loses libvirt's events, and nothing else: it is noticed
- * in the next iteration, or at the next call, and logged, and virt_uv_loop() is NULL from then on. What is registered
- * goes on at the next attach.
+ * and logged before the handle is needed next, and virt_uv_loop() is NULL from then on. What is registered goes on at
+ * the next attach.
  *
  * Callbacks. An exception ends in the library, which logs it. pthread_exit and pthread_cancel unwind through it, except
  * out of the log function. A callback that leaves by longjmp skips frames of libuv, which may lose what libuv has at

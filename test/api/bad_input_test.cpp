@@ -2,6 +2,7 @@
 //
 // What each function of the C API returns for arguments that make no sense, as virt-uv.h documents it.
 #include <fcntl.h>
+
 #include <climits>
 #include <cstring>
 #include <vector>

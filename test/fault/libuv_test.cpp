@@ -98,7 +98,7 @@ bool refuses_fork_handlers = false;
 }
 
 // What pthread_atfork(3) calls, also before main().
-extern "C" int __register_atfork(void (*prepare)(), void (*parent)(), void (*child)(), void *dso) {  // NOLINT
+extern "C" int __register_atfork(void (*prepare)(), void (*parent)(), void (*child)(), void *dso) {
   using Register = int (*)(void (*)(), void (*)(), void (*)(), void *);
   static const auto next = reinterpret_cast<Register>(dlsym(RTLD_NEXT, "__register_atfork"));
   return refuses_fork_handlers ? ENOMEM : next(prepare, parent, child, dso);

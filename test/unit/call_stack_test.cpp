@@ -21,6 +21,8 @@ int slots[20];
   callback();
 }
 
+[[gnu::noinline]] void begin_iteration(CallStack &stack) { stack.begin_iteration(); }
+
 [[gnu::noinline]] bool is_entered(const CallStack &stack) { return stack.has_entered_caller(); }
 
 }  // namespace
@@ -77,8 +79,7 @@ TEST_CASE("within an iteration that a callback runs, its caller is in none of th
   CallStack stack;
   dispatch(stack, &slots[0], [&] {
     CHECK(is_entered(stack));
-    [&]() __attribute__((noinline)) { stack.begin_iteration(); }
-    ();
+    begin_iteration(stack);
     CHECK_FALSE(is_entered(stack));
     CHECK(stack.dispatches(&slots[0]));
     dispatch(stack, &slots[1], [&] { CHECK(is_entered(stack)); });
