@@ -11,13 +11,14 @@ import json
 import os
 import re
 import resource
+import shutil
 import socket
 import tempfile
 import termios
 import time
 import unittest
 
-from program import INTERRUPT, LIMIT, READY, TERMINATE, TIME, events, run_events
+from program import INTERRUPT, LIMIT, Program, READY, TERMINATE, TIME, events, run_events
 from relay import Relay, UNANSWERED
 
 URI = "test:///default"
@@ -75,6 +76,12 @@ class Threads(unittest.TestCase):
         if os.geteuid() != 0:
             self.skipTest("needs root, to be another user")
 
+        # A copy, as that user may be barred from the build tree.
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        os.chmod(folder, 0o755)
+        program = shutil.copy(os.environ["VIRT_UV_EVENTS"], folder)
+        shutil.copy(os.environ["VIRT_UV_LIBRARY"], os.path.join(folder, "libvirt-uv.so.0"))
+
         def become_another_user():
             resource.setrlimit(resource.RLIMIT_NPROC, (40, 40))
             os.setgroups([])
@@ -84,11 +91,11 @@ class Threads(unittest.TestCase):
         with Relay() as dead:
             dead.let_everybody_in()
             uris = [word for _ in range(60) for word in ("-c", f"test+unix:///default?socket={dead.socket}")]
-            with events(*uris, preexec_fn=become_another_user) as program:
-                program.expect_said("no more than", "threads can be started")
+            with Program(program, *uris, env={"LD_LIBRARY_PATH": folder}, preexec_fn=become_another_user) as started:
+                started.expect_said("no more than", "threads can be started")
                 dead.wait_for(UNANSWERED, 30, LIMIT)
-                self.assertEqual(program.end(TERMINATE), NEVER_CONNECTED)
-                self.assertEqual(sum("threads can be" in line for line in program.stderr.seen), 1)
+                self.assertEqual(started.end(TERMINATE), NEVER_CONNECTED)
+                self.assertEqual(sum("threads can be" in line for line in started.stderr.seen), 1)
 
 
 class OpenFiles(unittest.TestCase):

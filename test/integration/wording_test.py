@@ -35,7 +35,12 @@ def virsh_lines(*arguments, until):
     """What virsh prints, with its timestamps cut off."""
     with Program("virsh", "-c", URI, *arguments, "--loop", "--timestamp", env=PRELOADED) as virsh:
         until(virsh)
-        return [re.sub(VIRSH_TIME + ": ", "", line) for line in virsh.stdout.seen]
+        return [spell_kind_out(re.sub(VIRSH_TIME + ": ", "", line)) for line in virsh.stdout.seen]
+
+
+def spell_kind_out(line):
+    """From libvirt 9.2 or so on, virsh prints io-error where it listed, and took, io-error-reason."""
+    return re.sub("^event 'io-error'(?=.* due to )", "event 'io-error-reason'", line)
 
 
 def our_lines(*arguments, until):
