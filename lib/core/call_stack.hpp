@@ -63,8 +63,9 @@ class CallStack {
 
   // In prepare, and in attach. The calls that are running now run this iteration, or have been left by longjmp.
   [[gnu::always_inline]] void begin_iteration() noexcept {
-    if (__builtin_expect(depth() != 0, 0)) set_depth(depth_above(here()));
-    earlier_.store(depth(), std::memory_order_relaxed);
+    std::size_t running = depth();
+    if (__builtin_expect(running != 0, 0)) set_depth(running = depth_above(here()));
+    earlier_.store(running, std::memory_order_relaxed);
   }
 
   // For a child after fork(), alone.

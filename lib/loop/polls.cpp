@@ -176,9 +176,8 @@ void Polls::defer(Watch &watch) noexcept {
 // --- Dispatching ---
 
 [[gnu::always_inline]] inline void Polls::call(Watch &watch, WatchWord word, int events) {
-  const int id = word.id();
-  core::call_back(context_, {"watch", id}, watch.stats, uv_now(loop_),
-                  [&watch, id, events] { watch.cb(id, watch.fd, events, watch.opaque); });
+  core::call_back(context_, {"watch", word.id()}, watch.stats, uv_now(loop_),
+                  [&watch, word, events] { watch.cb(word.id(), watch.fd, events, watch.opaque); });
 }
 
 void Polls::on_poll(uv_poll_t *handle, int status, int uv_events) {

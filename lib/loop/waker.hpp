@@ -91,7 +91,7 @@ class Waker {
 
  private:
   bool is_loop_thread() const noexcept {
-    return loop_thread_.load(std::memory_order_relaxed) == core::current_thread();
+    return core::current_thread() == loop_thread_.load(std::memory_order_relaxed);
   }
   bool has_handles() const noexcept VIRT_UV_REQUIRES(mutex_);
   void take_thread() noexcept;
