@@ -112,6 +112,7 @@ void Program::start() {
   report_undecoded();
   start_signals();
   start_timers();
+  service_.open(&loop_);
   virt_uv::watch::ConnectionOptions options;
   options.keepalive = options_.keepalive;
   options.reconnect = options_.reconnect;
@@ -153,6 +154,7 @@ void Program::start_timers() {
 void Program::on_record(const Connection &, Record record) {
   if (stopping_ && record.kind != nullptr) return;
   sink_->put(record);
+  if (record.event == std::string_view("connection")) open_ += record.fields["state"] == "lost" ? -1 : 1;
   if (record.kind == nullptr) return;
   if (++events_ == options_.count) stop(kDone);
   if (options_.demo) demo_.saw(record);
@@ -160,11 +162,13 @@ void Program::on_record(const Connection &, Record record) {
 
 void Program::on_open(const Connection &connection) {
   log_.write(Severity::kInfo, fmt::format("{}: open, {} kinds of events", connection.uri(), connection.subscribed()));
+  tell_service_manager(connection);
   if (options_.demo) demo_.begin();
 }
 
 void Program::on_notice(const Connection &connection, Severity severity, const std::string &text) {
   log_.write(severity, fmt::format("{}: {}", connection.uri(), text));
+  tell_service_manager(connection);
 }
 
 void Program::on_bad_uri(const Connection &connection, const std::string &why) {
@@ -222,9 +226,17 @@ void Program::report_stats() {
                {"queuedBytes", sink_->queued_bytes()}}});
 }
 
+/* Ready once each connection has been opened, or could not be: a host that is down keeps no service from starting. */
+void Program::tell_service_manager(const Connection &tried) {
+  if (stopping_) return;
+  service_.set_status(fmt::format("{} of {} connections open", open_, options_.uris.size()));
+  if (tried_.insert(&tried).second && tried_.size() == options_.uris.size()) service_.tell_ready();
+}
+
 /* The first cause decides the status. */
 void Program::stop(int status) {
   if (std::exchange(stopping_, true)) return;
+  service_.tell_stopping();
   status_ = status;
   demo_.stop();
   uv_timer_stop(&stats_timer_);
@@ -249,6 +261,7 @@ void Program::drain() {
 
 void Program::close_handles() {
   uv_close(handle(&stats_timer_), nullptr);
+  service_.close();
   for (uv_signal_t &signal : signals_) uv_close(handle(&signal), nullptr);
   workers_.close([this] { uv_stop(&loop_); });
 }

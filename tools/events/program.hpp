@@ -20,12 +20,14 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "connection.hpp"
 #include "demo.hpp"
 #include "log.hpp"
 #include "options.hpp"
+#include "service_manager.hpp"
 #include "sink.hpp"
 #include "workers.hpp"
 
@@ -63,6 +65,7 @@ class Program final : public virt_uv::watch::Observer, private SinkOwner {
   void time_out();
   void interrupt();
   void report_stats();
+  void tell_service_manager(const Connection &tried);
   int status_of_end() const;
 
   void stop(int status);
@@ -80,10 +83,13 @@ class Program final : public virt_uv::watch::Observer, private SinkOwner {
   uv_timer_t timer_; /* the time limit; once stopping, the grace */
   uv_timer_t stats_timer_;
   Log log_;
+  ServiceManager service_{&log_};
   virt_uv::watch::Workers workers_;
   std::unique_ptr<Sink> sink_;
   Demo demo_;
   std::list<Connection> connections_;
+  std::set<const Connection *> tried_; /* have been opened, or could not be */
+  int open_ = 0;
   std::size_t ended_ = 0;
   std::uint64_t events_ = 0;
   bool stopping_ = false, closing_sink_ = false, abandoned_ = false;
