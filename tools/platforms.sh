@@ -44,7 +44,11 @@ make_root() {
   [[ -e $root/.made ]] && return
   printf 'Making %s\n' "$root" >&2
   rm -rf --one-file-system "$root"
-  quietly debootstrap --variant=minbase --arch="$architecture" "$suite" "$root" "$(mirror)" || return
+  if ! quietly debootstrap --variant=minbase --arch="$architecture" "$suite" "$root" "$(mirror)"; then
+    [[ ! -x $root/bin/true ]] || chroot "$root" /bin/true ||
+      printf 'This kernel does not run programs of %s.\n' "$architecture"
+    return 1
+  fi
   # As this machine fetches packages. The index of a mirror of sid may be an old one.
   { echo 'Acquire::Check-Valid-Until "false";'
     apt-config dump --no-empty | grep -E '^Acquire::https?::' || true
