@@ -33,7 +33,7 @@ class LineQueue {
   std::size_t bytes() const { return bytes_; }
   std::uint64_t dropped() const { return dropped_; } /* since the beginning */
 
-  const std::string &front() const { return lines_.front(); }
+  const std::string &at(std::size_t place) const { return lines_[place]; }
   std::string take();
 
  private:

@@ -26,7 +26,7 @@ void LineWriter::put(std::string line) {
 void LineWriter::write_batch() {
   if (queue_.is_empty() || closing_ || stream_ == nullptr) return;
   std::string batch;
-  while (!queue_.is_empty() && (batch.empty() || batch.size() + queue_.front().size() <= kBatchBytes)) {
+  while (!queue_.is_empty() && (batch.empty() || batch.size() + queue_.at(0).size() <= kBatchBytes)) {
     batch += queue_.take();
     batch_ends_.push_back(batch.size());
   }

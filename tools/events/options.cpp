@@ -77,7 +77,7 @@ std::string version_text() {
 /* What CLI11 leaves the command line's words in. */
 struct Words {
   std::vector<std::string> uris, events, domains;
-  std::optional<std::string> count, timeout, keepalive, queue, stats, format, exec;
+  std::optional<std::string> count, timeout, keepalive, queue, stats, format, exec, to;
   bool list = false, version = false, json = false, no_reconnect = false, demo = false, states = false, quiet = false;
 };
 
@@ -104,6 +104,8 @@ void declare(CLI::App &app, Words &words) {
                  "Run this program for each record in place of printing it: JSON on standard input, fields in the "
                  "environment")
       ->type_name("PROGRAM");
+  app.add_option("--to", words.to, "Send each record to this stream of Redis in place of printing it")
+      ->type_name("redis://HOST[:PORT]/STREAM");
   app.add_option("--count", words.count, "End after N events")->type_name("N");
   app.add_option("--timeout", words.timeout, "End after this many seconds")->type_name("SECONDS");
   app.add_option("--stats", words.stats, "Print a record with counts every so many seconds")->type_name("SECONDS");
@@ -130,6 +132,8 @@ void check_combinations(const Words &words) {
     throw CLI::ValidationError("--demo goes with none of -c, -e, --domain, --count and --timeout");
   if (words.exec && (words.json || words.format))
     throw CLI::ValidationError("--exec: it goes with neither --json nor --format");
+  if (words.to && (words.json || words.format || words.exec))
+    throw CLI::ValidationError("--to: it goes with none of --json, --format and --exec");
   if (words.json && words.format) throw CLI::ValidationError("--format: it does not go with --json");
 }
 
@@ -141,6 +145,18 @@ RecordFormat choose_format(const Words &words) {
   } catch (const std::invalid_argument &error) {
     throw CLI::ValidationError(fmt::format("--format: {}", error.what()));
   }
+}
+
+BrokerAddress choose_broker(const std::string &text) {
+#ifdef VIRT_UV_REDIS
+  try {
+    return parse_broker_address(text);
+  } catch (const std::invalid_argument &error) {
+    throw CLI::ValidationError(fmt::format("--to: {}", error.what()));
+  }
+#else
+  throw CLI::ValidationError(fmt::format("--to: '{}': this program was built without hiredis", text));
+#endif
 }
 
 void choose_events(const Words &words, Options &ret) {
@@ -183,6 +199,7 @@ Options to_options(const Words &words) {
   choose_domains(words, options);
   options.queue_bytes = words.queue ? parse_queue(*words.queue) : kDefaultQueueBytes;
   options.exec = words.exec;
+  if (words.to) options.to = choose_broker(*words.to);
   if (words.count) options.count = parse_count(*words.count);
   if (words.timeout) options.timeout_ms = parse_seconds(*words.timeout, "--timeout");
   if (words.stats) options.stats_ms = parse_seconds(*words.stats, "--stats");

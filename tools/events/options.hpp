@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "broker_address.hpp"
 #include "domain_filter.hpp"
 #include "event_kinds.hpp"
 #include "keepalive.hpp"
@@ -20,7 +21,8 @@ struct Options {
   std::set<const virt_uv::watch::EventKind *> expected; /* those that were asked for by name */
   virt_uv::watch::DomainFilter domains;
   RecordFormat format = RecordFormat::text();
-  std::optional<std::string> exec; /* the program that is run for each record */
+  std::optional<std::string> exec;
+  std::optional<BrokerAddress> to; /* the program that is run for each record */
   std::size_t queue_bytes = 0;
   bool states = false;
   bool demo = false;

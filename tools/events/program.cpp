@@ -11,6 +11,9 @@
 
 #include "exec_sink.hpp"
 #include "output.hpp"
+#ifdef VIRT_UV_REDIS
+#include "redis_sink.hpp"
+#endif
 
 namespace events {
 namespace {
@@ -32,6 +35,9 @@ Program *program_of(Handle *specific) {
 }
 
 std::unique_ptr<Sink> make_sink(const Options &options) {
+#ifdef VIRT_UV_REDIS
+  if (options.to) return std::make_unique<RedisSink>(*options.to, options.queue_bytes);
+#endif
   if (options.exec) return std::make_unique<ExecSink>(*options.exec, options.queue_bytes);
   return std::make_unique<Output>(options.format, options.queue_bytes);
 }

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The argument of --to: redis://HOST[:PORT]/STREAM. A HOST with colons is in brackets. */
+#pragma once
+
+#include <string>
+
+namespace events {
+
+struct BrokerAddress {
+  std::string text; /* as it was given */
+  std::string scheme, host, port, place;
+};
+
+/* Throws std::invalid_argument with what is wrong with it. */
+BrokerAddress parse_broker_address(const std::string &text);
+
+}  // namespace events
