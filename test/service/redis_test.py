@@ -7,6 +7,7 @@ The synthetic events are some two thousand at once; they end with an rtc-change 
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -133,6 +134,17 @@ class ToRedis(unittest.TestCase):
             entries = self.redis.wait_for(has_sentinel)
             self.assertEqual(program.end(TERMINATE), 0)
         self.check_complete(entries)
+
+    def test_a_redis_that_does_not_answer_counts_as_gone(self):
+        self.redis.start()
+        self.redis.server.signal(signal.SIGSTOP)
+        with self.watch("--stats", "1") as program:  # a record each second does not put the end off
+            program.expect_said(self.redis.address, "no answer")
+            self.redis.server.signal(signal.SIGCONT)
+            entries = self.redis.wait_for(has_sentinel)
+            program.end(TERMINATE)
+        numbers = {int(identity.split("-")[1]) for identity, _ in entries}
+        self.assertEqual(numbers, set(range(1, len(numbers) + 1)))
 
     def test_what_does_not_fit_while_redis_is_away_is_counted_in_a_record(self):
         with self.watch("--queue", "20000") as program:

@@ -74,7 +74,9 @@ void RedisSink::resolve() {
         if (self->is_closing_) self->closed_();
       },
       address_.host.c_str(), address_.port.c_str(), &wanted);
-  if (error < 0) is_resolving_ = false, fail(uv_strerror(error));
+  if (error == 0) return;
+  is_resolving_ = false;
+  fail(uv_strerror(error));
 }
 
 void RedisSink::resolved(int status, const addrinfo *found) {
@@ -97,8 +99,7 @@ void RedisSink::connect(const char *host, int port) {
   redisAsyncSetConnectCallback(redis_,
                                [](const redisAsyncContext *redis, int result) { sink_of(redis)->connected(result); });
   redisAsyncSetDisconnectCallback(redis_, [](const redisAsyncContext *redis, int) { sink_of(redis)->disconnected(); });
-  /* hiredis's adapter does not pass a refused connection on in every version. */
-  set_timer(kAnswerLimitMs, [](uv_timer_t *timer) { static_cast<RedisSink *>(timer->data)->fail("no answer"); });
+  expect_answer(); /* hiredis's adapter does not pass a refused connection on in every version */
 }
 
 /* Where it failed, hiredis frees the context when this has returned, and says so no more. */
@@ -128,8 +129,11 @@ void RedisSink::send() {
         },
         nullptr, static_cast<int>(words.size()), const_cast<const char **>(words.data()), sizes.data());
   }
-  if (in_flight_ > 0)
-    set_timer(kAnswerLimitMs, [](uv_timer_t *timer) { static_cast<RedisSink *>(timer->data)->fail("no answer"); });
+  if (in_flight_ > 0 && uv_is_active(reinterpret_cast<uv_handle_t *>(&timer_)) == 0) expect_answer();
+}
+
+void RedisSink::expect_answer() {
+  set_timer(kAnswerLimitMs, [](uv_timer_t *timer) { static_cast<RedisSink *>(timer->data)->fail("no answer"); });
 }
 
 /* No reply: the connection has gone, which is told besides. */

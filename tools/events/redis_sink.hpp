@@ -46,6 +46,7 @@ class RedisSink final : public Sink {
   void acknowledged(const redisReply *reply);
   void disconnected();
   void fail(const std::string &why);
+  void expect_answer();
   void set_timer(std::uint64_t milliseconds, uv_timer_cb callback);
 
   BrokerAddress address_;
