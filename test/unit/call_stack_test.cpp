@@ -25,6 +25,13 @@ int slots[20];
 
 [[gnu::noinline]] bool is_entered(const CallStack &stack) { return stack.has_entered_caller(); }
 
+// Asks far below the frames of the calls that a test case makes.
+[[gnu::noinline]] bool is_entered_below(const CallStack &stack) {
+  volatile char deep[4096];
+  deep[0] = 0;
+  return is_entered(stack) || deep[0] != 0;
+}
+
 }  // namespace
 
 TEST_CASE("a slot is being dispatched until its callback has returned, at any depth") {
@@ -88,4 +95,42 @@ TEST_CASE("within an iteration that a callback runs, its caller is in none of th
   dispatch(stack, &slots[0], [&] { CHECK_FALSE(stack.is_entered()); });  // the next iteration has not begun
   stack.begin_iteration();
   dispatch(stack, &slots[0], [&] { CHECK(is_entered(stack)); });
+}
+
+TEST_CASE("once a call has returned, nothing that its caller calls is within it") {
+  CallStack stack;
+  dispatch(stack, &slots[0], [&] { CHECK(is_entered_below(stack)); });
+  CHECK_FALSE(is_entered_below(stack));
+}
+
+TEST_CASE("a caller at the height of a callback that was left by longjmp is not within it") {
+  auto stack = std::make_unique<CallStack>();
+  jmp_buf out;
+  if (setjmp(out) == 0) {
+    dispatch(*stack, &slots[0], [&] { longjmp(out, 1); });
+  }
+  CHECK_FALSE(is_entered(*stack));
+}
+
+TEST_CASE("an iteration forgets the callback that was left by longjmp before it, and its own calls are entered") {
+  auto stack = std::make_unique<CallStack>();
+  jmp_buf out;
+  if (setjmp(out) == 0) {
+    dispatch(*stack, &slots[0], [&] { longjmp(out, 1); });
+  }
+  begin_iteration(*stack);
+  dispatch(*stack, &slots[1], [&] {
+    CHECK(stack->is_entered());
+    CHECK(is_entered(*stack));
+  });
+}
+
+TEST_CASE("a stack that is cleared is as a new one") {
+  CallStack stack;
+  dispatch(stack, &slots[0], [&] {
+    begin_iteration(stack);
+    stack.clear();
+    CHECK_FALSE(stack.dispatches_any());
+    dispatch(stack, &slots[1], [&] { CHECK(is_entered(stack)); });
+  });
 }

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
 #include <csignal>
+#include <cstdlib>
 #include <random>
 #include <thread>
 #include <vector>
@@ -25,6 +27,7 @@
 using namespace virt_uv::core;
 using virt_uv::loop::fd_kind;
 using virt_uv::loop::inspect;
+using virt_uv::loop::number_to_poll;
 
 namespace {
 
@@ -176,6 +179,28 @@ TEST_CASE("a slot queue is first in, first out, and empties") {
   CHECK(queue.empty());
 }
 
+TEST_CASE("a retry list is due once for each request, and hands out what was pushed") {
+  Table table;
+  RetryList<Table> deferred(table);
+  CHECK(deferred.due() == kNever);
+  CHECK_FALSE(deferred.is_due());
+  deferred.request();
+  CHECK(deferred.is_due());
+  CHECK_FALSE(deferred.is_due());
+  Slot &slot = *allocate(table);
+  deferred.push(slot);
+  CHECK(deferred.due() != kNever);
+  int seen = 0;
+  deferred.consume([&](Slot &each) { seen += &each == &slot ? 1 : 100; });
+  CHECK(seen == 1);
+  CHECK(deferred.due() == kNever);
+  deferred.push(slot);
+  deferred.clear();
+  CHECK(deferred.due() == kNever);
+  deferred.consume([&](Slot &) { ++seen; });
+  CHECK(seen == 1);
+}
+
 TEST_CASE("a timer heap keeps the earliest deadline first through any changes") {
   struct Item {
     std::size_t heap_place = kNotInHeap;
@@ -257,6 +282,13 @@ TEST_CASE("the kind of an fd says whether libuv's bits can be believed") {
   CHECK(fd_kind(unconnected.get(), false) == FdKind::kInspected);  // POLLHUP without POLLRDHUP
   CHECK(fd_kind(-1, false) == FdKind::kInspected);
   CHECK(fd_kind(signal.get(), true) == FdKind::kAlwaysReady);
+}
+
+TEST_CASE("a terminal is polled by a duplicate, whatever error went before") {
+  const Fd terminal(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  errno = EPERM;  // what epoll says of a file that it does not take
+  const Fd duplicate(number_to_poll(terminal.get()));
+  CHECK(duplicate.get() != terminal.get());
 }
 
 #ifdef VIRT_UV_CHECKS
