@@ -271,6 +271,16 @@ TEST_CASE("attaching is refused where another implementation is registered") {
   CHECK(virt_uv_loop() == nullptr);
 }
 
+TEST_CASE("attaching is refused where C code's functions return an id that virt-uv has given to a timeout of its own") {
+  if (!in_own_process()) return;
+  REQUIRE(virInitialize() == 0);
+  register_c_functions();
+  const auto never = [](int, void *) {};
+  REQUIRE(virt_uv_add_timeout(-1, never, nullptr, nullptr) == c_add_timeout(-1, never, nullptr, nullptr));
+  UvLoop loop;
+  CHECK(virt_uv_attach(loop.get(), nullptr) == UV_EBUSY);
+}
+
 TEST_CASE("a decorator of the libuv implementation sees all that a libvirt connection asks for") {
   if (!in_own_process()) return;
   CountingDecorator counted(UvEventImpl::instance());
