@@ -100,6 +100,32 @@ TEST_CASE("walk tells of each watch and timeout what was asked for and how often
   CHECK(drain(host.loop));
 }
 
+TEST_CASE("walk tells of no calls of a watch and a timeout that have taken the places of others") {
+  Host host;
+  Signal signal;
+  signal.make_readable();
+  int events = 0, ticks = 0;
+  const auto count_event = [](int, int, int, void *opaque) { count(opaque); };
+  const int watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &events, nullptr);
+  const int timer = virt_uv_add_timeout(0, count_timeout, &ticks, nullptr);
+  REQUIRE(host.loop.run_until([&] { return events > 0 && ticks > 0; }));
+  CHECK(virt_uv_remove_handle(watch) == 0);
+  CHECK(virt_uv_remove_timeout(timer) == 0);
+  REQUIRE(drain(host.loop));
+  const int next_watch = virt_uv_add_handle(signal.get(), 0, count_event, &events, nullptr);
+  const int next_timer = virt_uv_add_timeout(-1, count_timeout, &ticks, nullptr);
+  constexpr int kIndexMask = (1 << 20) - 1;
+  REQUIRE((next_watch & kIndexMask) == (watch & kIndexMask));
+  REQUIRE((next_timer & kIndexMask) == (timer & kIndexMask));
+  for (const virt_uv_entry &entry : entries()) {
+    CHECK(entry.fired == 0);
+    CHECK(entry.last_ms == 0);
+  }
+  CHECK(virt_uv_remove_handle(next_watch) == 0);
+  CHECK(virt_uv_remove_timeout(next_timer) == 0);
+  CHECK(drain(host.loop));
+}
+
 TEST_CASE("walk's callback may remove what it is told of") {
   Host host;
   for (int i = 0; i < 5; ++i) virt_uv_add_timeout(-1, no_timeout_callback, nullptr, nullptr);
@@ -358,6 +384,26 @@ TEST_CASE("the host's logger gets debug lines only where VIRT_UV_LOG asks for th
     CHECK(lines.find(debug_line) == std::string::npos);
   }
   CHECK(told("debug").find(debug_line) != std::string::npos);
+}
+
+TEST_CASE("a watch and a timeout come and go", "[.lines]") {
+  Signal signal;
+  const int timer = virt_uv_add_timeout(3600000, no_timeout_callback, nullptr, nullptr);  // 1, before attach adds one
+  Loop loop;
+  REQUIRE(virt_uv_attach(loop.get(), nullptr) == 0);
+  const int watch = virt_uv_add_handle(signal.get(), 1, no_handle_callback, nullptr, nullptr);
+  CHECK(virt_uv_remove_handle(watch) == 0);
+  CHECK(virt_uv_remove_timeout(timer) == 0);
+  REQUIRE(drain(loop));
+  REQUIRE(detach(loop));
+}
+
+TEST_CASE("VIRT_UV_LOG=debug has a line for each watch and timeout that is added, and for each that is removed") {
+  const std::string text = run_self("a watch and a timeout come and go", "debug").stderr_text;
+  for (const char *line : {"watch 1: fd ", "watch 1: removed", "timeout 1: every 3600000 ms", "timeout 1: removed"}) {
+    INFO(line);
+    CHECK(text.find(std::string("virt-uv: debug: ") + line) != std::string::npos);
+  }
 }
 
 TEST_CASE("an empty VIRT_UV_LOG is as none that is set") {

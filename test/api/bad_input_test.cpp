@@ -56,6 +56,19 @@ TEST_CASE("attach refuses an absurd size of the options without reading so far")
     CHECK(attach_later(loop.get(), 0, size) == UV_EINVAL);
 }
 
+TEST_CASE("attach takes options of up to a page, and refuses larger ones unread") {
+  std::vector<char> bytes(2 * 4096);
+  const virt_uv_options known = VIRT_UV_OPTIONS_INIT;
+  std::memcpy(bytes.data(), &known, sizeof known);
+  auto *options = reinterpret_cast<virt_uv_options *>(bytes.data());
+  Loop loop;
+  options->size = 4097;
+  CHECK(virt_uv_attach(loop.get(), options) == UV_EINVAL);
+  options->size = 4096;
+  REQUIRE(virt_uv_attach(loop.get(), options) == 0);
+  CHECK(detach(loop));
+}
+
 TEST_CASE("attach refuses every flag, as none is defined") {
   Loop loop;
   virt_uv_options options = VIRT_UV_OPTIONS_INIT;
@@ -63,6 +76,18 @@ TEST_CASE("attach refuses every flag, as none is defined") {
     options.flags = 1u << bit;
     CHECK(virt_uv_attach(loop.get(), &options) == UV_EINVAL);
   }
+}
+
+TEST_CASE("where attach refuses its options, the log says whether it is for the size or which flags") {
+  Host host;
+  virt_uv_options options = VIRT_UV_OPTIONS_INIT;
+  options.size = 0;
+  CHECK(virt_uv_attach(host.loop.get(), &options) == UV_EINVAL);
+  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "start from VIRT_UV_OPTIONS_INIT") == 1);
+  options = VIRT_UV_OPTIONS_INIT;
+  options.flags = 0x40;
+  CHECK(virt_uv_attach(host.loop.get(), &options) == UV_EINVAL);
+  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "flags 0x40 is not known") == 1);
 }
 
 TEST_CASE("attach returns 0 for the loop that is attached, UV_EBUSY for another, and takes new options over") {
@@ -159,6 +184,8 @@ TEST_CASE("ids that are not registered: remove returns -1, update does nothing")
   CHECK(virt_uv_remove_handle(stale_watch) == -1);  // before its ff
   CHECK(virt_uv_remove_timeout(stale_timer) == -1);
   REQUIRE(host.loop.run_until([] { return stats().frees_pending == 0; }));
+  host.loop.run_iterations(2);  // no wake-up is under way
+  const std::uint64_t wakeups = stats().wakeups;
   for (const int id : {0, -1, INT_MIN, INT_MAX, stale_watch, stale_timer, 1 << 20, 1 << 19}) {
     if (id == watch || id == timer) continue;
     virt_uv_update_handle(id, VIR_EVENT_HANDLE_READABLE);
@@ -166,6 +193,7 @@ TEST_CASE("ids that are not registered: remove returns -1, update does nothing")
     CHECK(virt_uv_remove_handle(id) == -1);
     CHECK(virt_uv_remove_timeout(id) == -1);
   }
+  CHECK(stats().wakeups == wakeups);
   CHECK(stats().watches == 1);
   CHECK(stats().timeouts == 1);
   CHECK(virt_uv_remove_handle(watch) == 0);
@@ -229,6 +257,9 @@ TEST_CASE("get_stats writes as much as the caller's struct has, and no more") {
   std::memset(&wanted, 0x5a, sizeof wanted);
   wanted.size = sizeof wanted.size - 1;
   CHECK(virt_uv_get_stats(&wanted) == UV_EINVAL);
+  wanted.size = sizeof wanted.size;
+  REQUIRE(virt_uv_get_stats(&wanted) == 0);
+  CHECK(wanted.watches == 0x5a5a5a5a5a5a5a5a);
   wanted.size = offsetof(virt_uv_stats, adds);
   REQUIRE(virt_uv_get_stats(&wanted) == 0);
   CHECK(wanted.watches == 0);

@@ -433,6 +433,21 @@ TEST_CASE("a registration by a thread that is not the loop's leaves libuv's coun
   }
 }
 
+TEST_CASE("a registration by the thread of the loop before leaves alone the counts of one that another has attached") {
+  { Host before; }  // this thread ran it last
+  virt_uv_unref();
+  Loop loop;
+  int error = 1;
+  std::thread([&] { error = virt_uv_attach(loop.get(), nullptr); }).join();
+  REQUIRE(error == 0);
+  const unsigned handles = loop.get()->active_handles;
+  const int timer = virt_uv_add_timeout(-1, no_timeout, nullptr, nullptr);
+  CHECK(loop.get()->active_handles == handles);
+  CHECK(virt_uv_remove_timeout(timer) == 0);
+  virt_uv_ref();
+  CHECK(detach(loop));
+}
+
 TEST_CASE("calls for the loop's thread are refused on another while the loop is in a callback, with a line") {
   Host host;
   int results[4] = {};

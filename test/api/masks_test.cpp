@@ -2,6 +2,7 @@
 //
 // A socket that is masked and unmasked around its events, as by remote calls: the loop sleeps through it, and nothing
 // is lost.
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <functional>
@@ -139,4 +140,52 @@ TEST_CASE("a masked socket is what it was in the next loop") {
   CHECK(next.loop.run_until([&] { return events == R; }));
   virt_uv_remove_handle(id);
   CHECK(drain(next.loop));
+}
+
+TEST_CASE("urgent data for a socket that was masked and unmasked lets the loop sleep") {
+  Host host;
+  TcpPair tcp;
+  int events = 0;
+  const int id = virt_uv_add_handle(
+      tcp.ours.get(), R, [](int, int, int seen, void *opaque) { *static_cast<int *>(opaque) = seen; }, &events,
+      nullptr);
+  host.loop.run_iterations(2);
+  virt_uv_update_handle(id, 0);
+  const std::uint64_t before = stats().dropped;
+  REQUIRE(send(tcp.peer.get(), "x", 1, 0) == 1);
+  REQUIRE(host.loop.run_until([&] { return stats().dropped > before; }));
+  char byte;
+  REQUIRE(recv(tcp.ours.get(), &byte, 1, MSG_DONTWAIT) == 1);
+  virt_uv_update_handle(id, R);
+  REQUIRE(send(tcp.peer.get(), "!", 1, MSG_OOB) == 1);
+  pollfd arrived = {tcp.ours.get(), POLLPRI, 0};
+  REQUIRE(poll(&arrived, 1, 60000) == 1);
+  CHECK(host.loop.comes_to_sleep());
+  CHECK(events == 0);
+  REQUIRE(send(tcp.peer.get(), "y", 1, 0) == 1);
+  CHECK(host.loop.run_until([&] { return events == R; }));
+  CHECK(virt_uv_remove_handle(id) == 0);
+  CHECK(drain(host.loop));
+}
+
+TEST_CASE("once urgent data has come and gone, a socket's events are told without an inspection again") {
+  Host host;
+  TcpPair tcp;
+  int events = 0;
+  const int id = virt_uv_add_handle(
+      tcp.ours.get(), E, [](int, int, int seen, void *opaque) { *static_cast<int *>(opaque) = seen; }, &events,
+      nullptr);
+  std::uint64_t before = stats().inspections;
+  REQUIRE(send(tcp.peer.get(), "!", 1, MSG_OOB) == 1);
+  REQUIRE(host.loop.run_until([&] { return stats().inspections > before; }));
+  char byte;
+  REQUIRE(recv(tcp.ours.get(), &byte, 1, MSG_OOB) == 1);
+  virt_uv_update_handle(id, R);
+  host.loop.run_iterations(2);
+  before = stats().inspections;
+  REQUIRE(send(tcp.peer.get(), "y", 1, 0) == 1);
+  CHECK(host.loop.run_until([&] { return events == R; }));
+  CHECK(stats().inspections == before);
+  CHECK(virt_uv_remove_handle(id) == 0);
+  CHECK(drain(host.loop));
 }

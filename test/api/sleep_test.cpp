@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -83,6 +84,20 @@ TEST_CASE("a half-closed socket whose mask is WRITABLE lets the loop sleep for a
   CHECK(host.loop.run_until([&] { return watch.calls > 0; }));
 }
 
+TEST_CASE("a socket that is half-closed after it was masked lets the loop sleep") {
+  Host host;
+  const KeepsAlive alive;
+  SocketPair pair;
+  const Watch watch(pair.ours.get(), VIR_EVENT_HANDLE_READABLE);
+  REQUIRE(host.loop.comes_to_sleep());
+  virt_uv_update_handle(watch.id, 0);
+  REQUIRE(shutdown(pair.peer.get(), SHUT_WR) == 0);
+  CHECK(host.loop.comes_to_sleep());
+  CHECK(watch.calls == 0);
+  virt_uv_update_handle(watch.id, VIR_EVENT_HANDLE_READABLE);
+  CHECK(host.loop.run_until([&] { return watch.calls > 0; }));
+}
+
 TEST_CASE("urgent data that nothing reads lets the loop sleep, whichever mask asks for no reading") {
   for (const int mask : {VIR_EVENT_HANDLE_ERROR, VIR_EVENT_HANDLE_HANGUP}) {
     Host host;
@@ -95,6 +110,36 @@ TEST_CASE("urgent data that nothing reads lets the loop sleep, whichever mask as
     CHECK(host.loop.comes_to_sleep());
     CHECK(watch.calls == 0);
   }
+}
+
+TEST_CASE("a watch whose byte another has read in the same iteration is not put off: it gets the next one at once") {
+  struct Reader {
+    int fd, calls = 0;
+    static void read_one(int, int, int, void *opaque) {
+      Reader &self = *static_cast<Reader *>(opaque);
+      char byte;
+      CHECK(read(self.fd, &byte, 1) == 1);
+      ++self.calls;
+    }
+  };
+  Host host;
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+  const Fd reading(ends[0]), writing(ends[1]);
+  Reader readers[] = {{reading.get()}, {reading.get()}};
+  int ids[2];
+  for (int i = 0; i < 2; ++i)
+    ids[i] = virt_uv_add_handle(reading.get(), VIR_EVENT_HANDLE_READABLE, Reader::read_one, &readers[i], nullptr);
+  host.loop.run_iterations(2);
+  const std::uint64_t before = stats().inspections;
+  REQUIRE(write(writing.get(), "x", 1) == 1);
+  host.loop.run_iterations(1);
+  REQUIRE(stats().inspections == before + 2);
+  REQUIRE(readers[0].calls + readers[1].calls == 1);
+  REQUIRE(write(writing.get(), "xx", 2) == 2);
+  host.loop.run_iterations(1);
+  CHECK(readers[0].calls + readers[1].calls == 3);
+  for (const int id : ids) CHECK(virt_uv_remove_handle(id) == 0);
 }
 
 // What libuv 1.45 to 1.48 only queue for io_uring, when a handle is stopped or closed in a callback, is done by the
