@@ -22,6 +22,7 @@ void no_timeout_callback(int, void *) {}
 void no_handle_callback(int, int, int, void *) {}
 void count(void *opaque) { ++*static_cast<int *>(opaque); }
 void count_event(int, int, int, void *opaque) { count(opaque); }
+void count_timeout(int, void *opaque) { count(opaque); }
 
 // 0, or which result is not the one that virt-uv.h documents.
 int wrong_result(uv_loop_t *loop, int fd, int watch, int timer) {
@@ -42,6 +43,15 @@ int wrong_result(uv_loop_t *loop, int fd, int watch, int timer) {
   const auto count_entry = [](const virt_uv_entry *, void *opaque) { count(opaque); };
   if (virt_uv_walk(count_entry, &entries) != 0 || entries != 0) return 9;
   return 0;
+}
+
+bool has_active_timer(uv_loop_t *loop) {
+  bool found = false;
+  const auto look = [](uv_handle_t *handle, void *opaque) {
+    if (uv_handle_get_type(handle) == UV_TIMER && uv_is_active(handle) != 0) *static_cast<bool *>(opaque) = true;
+  };
+  uv_walk(loop, look, &found);
+  return found;
 }
 
 // Ends a child with that status by way of exec: what only threads had that do not exist in it is lost there, and
@@ -229,4 +239,89 @@ TEST_CASE("a child forked with nothing attached may attach, and has its own watc
   CHECK(virt_uv_remove_handle(watch) == 0);
   CHECK(virt_uv_remove_handle(always) == 0);
   CHECK(drain(host.loop));
+}
+
+TEST_CASE("a child forked with nothing attached has neither timeouts nor drains of its parent's") {
+  int of_list = 0, of_heap = 0, idle = 0;
+  int timers[2];
+  {
+    Host host;
+    timers[0] = virt_uv_add_timeout(0, count_timeout, &of_list, nullptr);
+    timers[1] = virt_uv_add_timeout(1, count_timeout, &of_heap, nullptr);
+    REQUIRE(host.loop.run_until([&] { return of_list > 0 && of_heap > 0; }));
+    REQUIRE(virt_uv_drain(count, &idle) == 0);
+  }
+  of_list = of_heap = 0;
+  CHECK(status_of(fork_child([&] {
+          uv_loop_t loop;
+          if (uv_loop_init(&loop) != 0 || virt_uv_attach(&loop, nullptr) != 0) return 1;
+          for (int i = 0; i < 3; ++i) uv_run(&loop, UV_RUN_NOWAIT);
+          if (has_active_timer(&loop)) return 9;  // for one of the parent's, or to say what its drain waits for
+          if (virt_uv_remove_timeout(timers[0]) != -1 || virt_uv_remove_timeout(timers[1]) != -1) return 2;
+          int own = 0, own_idle = 0;
+          const int id = virt_uv_add_timeout(2, count_timeout, &own, nullptr);  // due after the parent's
+          while (own < 2) uv_run(&loop, UV_RUN_ONCE);
+          if (of_list + of_heap != 0) return 3;
+          if (stats().timeouts != 1) return 4;
+          if (virt_uv_remove_timeout(id) != 0 || virt_uv_drain(count, &own_idle) != 0) return 5;
+          while (own_idle == 0) uv_run(&loop, UV_RUN_ONCE);
+          if (idle != 0) return 6;
+          int detached = 0;
+          if (virt_uv_detach(count, &detached) != 0) return 7;
+          while (detached == 0) uv_run(&loop, UV_RUN_ONCE);
+          return uv_loop_close(&loop) == 0 ? 0 : 8;
+        })) == 0);
+  Host host;
+  CHECK(host.loop.run_until([&] { return of_list > 0 && of_heap > 0; }));
+  for (const int timer : timers) CHECK(virt_uv_remove_timeout(timer) == 0);
+  CHECK(host.loop.run_until([&] { return idle == 1; }));
+}
+
+TEST_CASE("a child forked with nothing attached closes no fd that has the number of a removed watch's duplicate") {
+  Signal signal;
+  { Host host; }  // fork() is noticed from the first attach on
+  const int watch = virt_uv_add_handle(signal.get(), 0, no_handle_callback, nullptr, nullptr);
+  CHECK(virt_uv_remove_handle(watch) == 0);
+  const Signal other;  // the lowest number that is free
+  CHECK(status_of(fork_child([&] { return fcntl(other.get(), F_GETFD) < 0 ? 1 : 0; })) == 0);
+  Host host;
+  CHECK(drain(host.loop));
+}
+
+TEST_CASE("a child forked in a callback, of what is to be freed when that returns, frees nothing") {
+  struct Callback {
+    Loop loop;
+    bool is_watch;
+    int freed = 0, child_status = -1;
+
+    void run(int id) {
+      CHECK((is_watch ? virt_uv_remove_handle(id) : virt_uv_remove_timeout(id)) == 0);
+      CHECK(detach(loop));
+      child_status = status_of(fork_child([this] {
+        uv_loop_t own;
+        if (uv_loop_init(&own) != 0 || virt_uv_attach(&own, nullptr) != 0) return 1;
+        for (int i = 0; i < 5; ++i) uv_run(&own, UV_RUN_NOWAIT);
+        return freed == 0 ? 0 : 2;
+      }));
+      CHECK(freed == 0);
+    }
+    static void event(int id, int, int, void *opaque) { static_cast<Callback *>(opaque)->run(id); }
+    static void timeout(int id, void *opaque) { static_cast<Callback *>(opaque)->run(id); }
+    static void free(void *opaque) { ++static_cast<Callback *>(opaque)->freed; }
+  };
+  Signal signal;
+  signal.make_readable();
+  for (const bool is_watch : {false, true}) {
+    Callback callback;
+    callback.is_watch = is_watch;
+    REQUIRE(virt_uv_attach(callback.loop.get(), nullptr) == 0);
+    if (is_watch)
+      virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, Callback::event, &callback, Callback::free);
+    else
+      virt_uv_add_timeout(0, Callback::timeout, &callback, Callback::free);
+    CHECK(callback.loop.run_until([&] { return callback.child_status >= 0; }));
+    CHECK(callback.child_status == 0);
+    Host host;
+    CHECK(host.loop.run_until([&] { return callback.freed == 1; }));
+  }
 }

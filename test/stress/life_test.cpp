@@ -114,6 +114,29 @@ TEST_CASE("in whichever loop, what is ready fires once in each iteration") {
   CHECK(drain(host.loop));
 }
 
+TEST_CASE("a watch that takes the place of an always-ready file's fires once in each iteration, too") {
+  struct Successor {
+    Signal signal;
+    int calls = 0, id = -1;
+    static void add(void *opaque) {
+      Successor &self = *static_cast<Successor *>(opaque);
+      self.id = virt_uv_add_handle(self.signal.get(), VIR_EVENT_HANDLE_READABLE, count_event, &self.calls, nullptr);
+    }
+  };
+  Host host;
+  Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  Successor successor;
+  successor.signal.make_readable();
+  const auto remove = [](int id, int, int, void *) { virt_uv_remove_handle(id); };
+  virt_uv_add_handle(null.get(), VIR_EVENT_HANDLE_READABLE, remove, &successor, Successor::add);
+  REQUIRE(host.loop.run_until([&] { return successor.calls > 0; }));
+  successor.calls = 0;
+  host.loop.run_iterations(10);
+  CHECK(successor.calls == 10);
+  CHECK(virt_uv_remove_handle(successor.id) == 0);
+  CHECK(drain(host.loop));
+}
+
 TEST_CASE("after a detach each call returns what is documented") {
   Signal signal;
   int freed = 0, watch, stale;
@@ -266,6 +289,30 @@ TEST_CASE("detach inside an always-ready watch's callback, with and without remo
     detach_inside([&](Closure &closure) { return closure.watch(file.get()); }, virt_uv_remove_handle, removes);
 }
 
+TEST_CASE("after a detach inside a callback, no other callback comes in that iteration") {
+  for (const int frequency : {-1, 0, 1}) {  // -1: files that are always ready, in place of timeouts
+    Fd file(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    Detach detaching;
+    Closure closures[2];
+    int calls = 0, ids[2];
+    {
+      Host host;
+      for (int i = 0; i < 2; ++i) {
+        closures[i].run = [&](int) {
+          ++calls;
+          CHECK(detaching.begin() == 0);
+        };
+        ids[i] = frequency < 0 ? closures[i].watch(file.get()) : closures[i].timer(frequency);
+      }
+      REQUIRE(host.loop.run_until([&] { return detaching.done; }));
+      CHECK(calls == 1);
+    }
+    for (const int id : ids) CHECK((frequency < 0 ? virt_uv_remove_handle(id) : virt_uv_remove_timeout(id)) == 0);
+    Host host;
+    CHECK(drain(host.loop));
+  }
+}
+
 TEST_CASE("detach inside a timeout's callback, with and without removing it") {
   for (const int frequency : {0, 1})
     for (const bool removes : {false, true})
@@ -326,6 +373,25 @@ TEST_CASE("a loop that the host stops goes on when it is run again, also by anot
   timer.run = [&](int) { ++ticks; };
   virt_uv_remove_timeout(id);
   CHECK(drain(host.loop));
+}
+
+TEST_CASE("a thread that takes a loop over is the loop's thread in its first callback already") {
+  for (const int frequency : {0, 1}) {
+    Host host;
+    Closure timer;
+    int ticks = 0, idle = 0, error = 1;
+    timer.run = [&](int) { ++ticks; };
+    timer.timer(frequency);
+    REQUIRE(host.loop.run_until([&] { return ticks > 0; }));
+    timer.run = [&](int id) {
+      error = virt_uv_drain(count, &idle);
+      virt_uv_remove_timeout(id);
+    };
+    while (uv_backend_timeout(host.loop.get()) != 0) uv_update_time(host.loop.get());  // so that it comes first
+    std::thread([&] { CHECK(host.loop.run_until([&] { return error != 1; })); }).join();
+    CHECK(error == 0);
+    CHECK(host.loop.run_until([&] { return idle == 1; }));
+  }
 }
 
 TEST_CASE("a loop that has ended for want of work is made alive by a registration") {
@@ -405,6 +471,44 @@ TEST_CASE("a loop whose handles the host has closed leaves no fd behind") {
   }
   Host last;
   CHECK(virt_uv_remove_handle(watch) == 0);
+  CHECK(drain(last.loop));
+}
+
+TEST_CASE("a callback whose loop is lost may attach another, and the thread that gets that loop makes its calls") {
+  Loop first, second;
+  Closure timer;
+  int error = 1, idle = 0;
+  REQUIRE(virt_uv_attach(first.get(), nullptr) == 0);
+  timer.run = [&](int id) {
+    close_all(first.get());
+    CHECK(virt_uv_remove_timeout(id) == 0);
+    CHECK(virt_uv_attach(second.get(), nullptr) == 0);
+    std::thread([&] { error = virt_uv_drain(count, &idle); }).join();
+  };
+  timer.timer(0);
+  for (int i = 0; i < 100 && error == 1; ++i) uv_run(first.get(), UV_RUN_NOWAIT);
+  CHECK(error == 0);
+  uv_run(first.get(), UV_RUN_DEFAULT);
+  CHECK(second.run_until([&] { return idle == 1; }));
+  CHECK(detach(second));
+}
+
+TEST_CASE("a watch that another thread has removed is closed with its loop where the host closes every handle") {
+  SocketPair pair;
+  {
+    Loop loop;
+    REQUIRE(virt_uv_attach(loop.get(), nullptr) == 0);
+    const int watch = virt_uv_add_handle(pair.ours.get(), VIR_EVENT_HANDLE_READABLE, count_event, nullptr, nullptr);
+    loop.run_iterations(2);
+    std::thread([watch] { CHECK(virt_uv_remove_handle(watch) == 0); }).join();
+    close_all(loop.get());
+    uv_run(loop.get(), UV_RUN_DEFAULT);
+  }
+  CHECK(virt_uv_detach(nullptr, nullptr) == UV_ECONNABORTED);
+  pair.ours.close();
+  char byte;
+  CHECK(recv(pair.peer.get(), &byte, 1, MSG_DONTWAIT) == 0);  // no duplicate is left
+  Host last;
   CHECK(drain(last.loop));
 }
 
