@@ -187,6 +187,7 @@ TEST_CASE("attach refuses a loop whose libuv is in no file, and says so") {
   CHECK(munmap(page, 1) == 0);
   CHECK(lines.count(VIRT_UV_LOG_ERROR, "cannot drive this loop: it was made by the libuv in (unknown), but") == 1);
   CHECK(lines.count(VIRT_UV_LOG_ERROR, "cannot drive this loop: it was made by the libuv in ") == 2);
+  CHECK(lines.count(VIRT_UV_LOG_ERROR, "/libuv.so") == 2);  // the file of what this program calls
   REQUIRE(virt_uv_attach(loop.get(), nullptr) == 0);
   CHECK(detach(loop));
 }

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <deque>
 #include <iterator>
 #include <mutex>
@@ -20,6 +21,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "caller.h"
@@ -34,6 +36,14 @@ constexpr int kMany = 16;
 thread_local pthread_mutex_t *held[kMany];
 thread_local int locks_held = 0;
 std::atomic<long> locks_taken{0};
+
+// Is called once, before the library next takes a lock, or defers cancellation, on this thread: as if another thread
+// had been faster.
+thread_local void (*before_next)() = nullptr;
+
+void call_before_next(std::uintptr_t caller) {
+  if (before_next != nullptr && is_in_library(caller)) std::exchange(before_next, nullptr)();
+}
 
 // What was called with a lock held. Names are literals.
 std::mutex names_mutex;
@@ -96,6 +106,7 @@ WATCHED(void, virEventRegisterImpl,
 extern "C" int pthread_mutex_lock(pthread_mutex_t *mutex) noexcept {
   static int (*real)(pthread_mutex_t *);
   if (real == nullptr) real = next<int(pthread_mutex_t *)>("pthread_mutex_lock");
+  call_before_next(CALLER);
   const int err = real(mutex);
   if (err == 0 && is_in_library(CALLER) && locks_held < kMany) {
     held[locks_held++] = mutex;
@@ -113,6 +124,12 @@ extern "C" int pthread_mutex_unlock(pthread_mutex_t *mutex) noexcept {
       break;
     }
   return real(mutex);
+}
+
+extern "C" int pthread_setcancelstate(int state, int *old) {
+  static auto *const real = next<int(int, int *)>("pthread_setcancelstate");
+  call_before_next(CALLER);
+  return real(state, old);
 }
 
 namespace {
@@ -254,4 +271,42 @@ TEST_CASE("no lock is held in a callback, nor in a call of libuv's or libvirt's 
                       std::back_inserter(undocumented));
   CHECK(undocumented == std::vector<std::string>{});
   CHECK(called_with_lock.count("uv_close") == 1);  // else nothing would have been seen at all
+}
+
+TEST_CASE("a timeout that is set to 0 again just before the loop takes it off its list goes on firing") {
+  static int ticks, timer;
+  ticks = 0;
+  Host host;
+  const auto tick = [](int id, void *) {
+    if (++ticks != 1) return;
+    virt_uv_update_timeout(id, -1);
+    before_next = [] { virt_uv_update_timeout(timer, 0); };
+  };
+  timer = virt_uv_add_timeout(0, tick, nullptr, nullptr);
+  REQUIRE(host.loop.run_until([] { return ticks > 0; }));
+  REQUIRE(before_next == nullptr);  // it has been called
+  const int before = ticks;
+  host.loop.run_iterations(3);
+  CHECK(ticks == before + 3);
+  CHECK(virt_uv_remove_timeout(timer) == 0);
+  CHECK(drain(host.loop));
+}
+
+TEST_CASE("of two threads that remove a watch at the same moment one has removed it, and it is counted once") {
+  static int watch, first;
+  Host host;
+  Signal signal;
+  int freed = 0;
+  const auto ignore_event = [](int, int, int, void *) {};
+  const auto count_free = [](void *opaque) { ++*static_cast<int *>(opaque); };
+  watch = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, ignore_event, &freed, count_free);
+  before_next = [] { first = virt_uv_remove_handle(watch); };
+  const int second = virt_uv_remove_handle(watch);
+  REQUIRE(before_next == nullptr);  // it has been called
+  CHECK(first == 0);
+  CHECK(second == -1);
+  CHECK(stats().watches == 0);
+  CHECK(drain(host.loop));
+  CHECK(freed == 1);
+  CHECK(stats().frees_pending == 0);
 }

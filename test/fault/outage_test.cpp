@@ -122,3 +122,34 @@ TEST_CASE("the log function may detach while watches are armed, and those that a
   CHECK(fired == std::vector<int>(3));
   fire_and_remove(ids, fired);
 }
+
+TEST_CASE("the log function may detach while what was removed waits for its ff, and the loop is left with no handle") {
+  struct Detacher {
+    bool done = false;
+    int freed = 0;
+    static void log(virt_uv_log_level level, const char *, void *opaque) {
+      if (level != VIRT_UV_LOG_ERROR) return;
+      CHECK(virt_uv_detach([](void *own) { static_cast<Detacher *>(own)->done = true; }, opaque) == 0);
+    }
+    static void free(void *opaque) { ++static_cast<Detacher *>(opaque)->freed; }
+  } detacher;
+  Signal signal;
+  signal.make_readable();
+  std::vector<int> fired(1);
+  Loop loop;
+  virt_uv_options options = VIRT_UV_OPTIONS_INIT;
+  options.log = Detacher::log;
+  options.log_opaque = &detacher;
+  REQUIRE(virt_uv_attach(loop.get(), &options) == 0);
+  const int removed = virt_uv_add_handle(
+      signal.get(), 0, [](int, int, int, void *) {}, &detacher, Detacher::free);
+  CHECK(virt_uv_remove_handle(removed) == 0);  // the loop comes to it before it comes to the next
+  const std::vector<int> ids = watch_all(signal, fired);
+  inject_every("epoll_ctl");
+  CHECK(loop.run_until([&] { return detacher.done; }));
+  inject_stop();
+  CHECK(detacher.freed == 1);
+  loop.run_iterations(3);
+  CHECK(uv_loop_alive(loop.get()) == 0);
+  fire_and_remove(ids, fired);
+}
