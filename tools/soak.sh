@@ -3,7 +3,7 @@
 #
 # The long form of the tests of threads, lifetimes and faults; tools/check.sh runs the short form. In build-check/:
 #
-#     tools/soak.sh            all parts; most of an hour on two cores
+#     tools/soak.sh            all parts; some hours on two cores
 #     tools/soak.sh PART...    some of these:
 #
 #         stress      millions of operations by eight threads, millions of flips, every fault
@@ -13,6 +13,7 @@
 #         libvirtd    tens of thousands of connections to a real libvirtd, which is killed and stopped
 #         fuzz        a million inputs, by libFuzzer, guided by the coverage of the core
 #         coverage    tools/coverage.sh: how much of lib/ the tests run
+#         mutation    test/mutation/mutate.py: do the tests notice a change of a line of lib/?
 #
 # VIRT_UV_SOAK is a factor for all counts: 0.01 for a trial, 10 for a night. Each part ends with its figures. The first
 # part that fails ends the script.
@@ -79,9 +80,13 @@ fuzz() {
 
 coverage() { tools/coverage.sh; }
 
-[[ $# -gt 0 ]] || set -- stress asan tsan memcheck libvirtd fuzz coverage
+mutation() { test/mutation/mutate.py --number "$(times 320 | awk '{ print int($1 + 0.999) }')"; }
+
+[[ $# -gt 0 ]] || set -- stress asan tsan memcheck libvirtd fuzz coverage mutation
 for part; do
-  [[ $part =~ ^(stress|asan|tsan|memcheck|libvirtd|fuzz|coverage)$ ]] || { sed -n '4,19s/^# \?//p' "$0"; exit 2; }
+  [[ $part =~ ^(stress|asan|tsan|memcheck|libvirtd|fuzz|coverage|mutation)$ ]] && continue
+  sed -n '4,20s/^# \?//p' "$0"
+  exit 2
 done
 tools/deps.sh test
 for part; do
