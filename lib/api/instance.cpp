@@ -111,8 +111,8 @@ int Instance::attach(uv_loop_t *loop, const virt_uv_options &options) noexcept {
     return 0;
   }
   // A loop of another thread's is not ours to look at, except that handles which its host has closed are in nobody's
-  // use.
-  if (state() == State::kAttached && !waker_.has_loop()) reconciler_->abandon_if_lost();
+  // use. (That there is no loop would not tell: its thread may be about to detach it.)
+  if (waker_.is_lost()) reconciler_->abandon_if_lost();
   if (!move(State::kDetached, State::kAttaching)) return refuse_busy();
   int err = loop::check_libuv(context_.log, loop);
   if (err == 0) err = register_with_libvirt(context_.log, timeouts_);

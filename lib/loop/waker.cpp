@@ -18,6 +18,11 @@ bool Waker::has_loop() noexcept {
   return has_handles();
 }
 
+bool Waker::is_lost() noexcept {
+  Lock lock(mutex_);
+  return is_lost_ || (wake_fd_ >= 0 && !has_handles());
+}
+
 void Waker::take_thread() noexcept {
   Lock lock(mutex_);
   loop_thread_.store(core::current_thread(), std::memory_order_relaxed);
@@ -40,10 +45,12 @@ void Waker::send() noexcept {
     Lock lock(mutex_);
     if (wake_fd_ < 0) return;
     is_lost = is_closing(*wake_poll_);
-    if (is_lost)
+    if (is_lost) {
       wake_fd_ = -1;
-    else
+      is_lost_ = true;
+    } else {
       eventfd_write(wake_fd_, 1);  // model: WAKE_SEND. Fails only where the loop is woken already
+    }
   }
   if (is_lost)
     context_.log.error(
@@ -65,6 +72,7 @@ void Waker::open(const WakeHandles &handles) noexcept {
   context_.calls.begin_iteration();  // a callback may attach: what runs now was of the loop before
   Lock lock(mutex_);
   wake_fd_ = handles.fd;  // model: ATTACH
+  is_lost_ = false;
   wake_poll_ = handles.poll;
   is_open_.store(true, std::memory_order_relaxed);
   loop_thread_.store(core::current_thread(), std::memory_order_relaxed);
@@ -76,6 +84,7 @@ void Waker::close() noexcept {
   Lock lock(mutex_);
   is_open_.store(false, std::memory_order_relaxed);
   wake_fd_ = -1;  // model: DETACH
+  is_lost_ = false;
 }
 
 }  // namespace virt_uv::loop

@@ -66,6 +66,9 @@ class Waker {
   // Any thread: is there a loop, with our handles on it?
   bool has_loop() noexcept;
 
+  // Any thread: has the host closed our handles on a loop that nobody has detached?
+  bool is_lost() noexcept;
+
   // --- The loop's thread only ---
 
   // First in each iteration, before any call of ours that touches libuv: the thread may change between two runs.
@@ -106,6 +109,7 @@ class Waker {
   uv_check_cb on_check_ = nullptr;                            // the same
   core::Mutex mutex_;
   int wake_fd_ VIRT_UV_GUARDED_BY(mutex_) = -1;
+  bool is_lost_ VIRT_UV_GUARDED_BY(mutex_) = false;  // noticed by send()
   const uv_poll_t *wake_poll_ VIRT_UV_GUARDED_BY(mutex_) = nullptr;
 };
 

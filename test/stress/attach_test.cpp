@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <thread>
+#include <vector>
 
 #include "host.hpp"
 #include "scale.hpp"
@@ -61,4 +62,27 @@ TEST_CASE("of two threads that attach at once one is refused, and the other's lo
   }
   WARN(wins[0] << " and " << wins[1] << " times attached; the other was refused " << refused_early
                << " times while the attach went on, " << refused_late << " times after it");
+}
+
+TEST_CASE("of threads that race for the library one at a time has it, and the others are refused") {
+  const auto number = static_cast<int>(scaled(2000));
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      uv_loop_t loop;
+      uv_loop_init(&loop);
+      virt_uv_options options = VIRT_UV_OPTIONS_INIT;
+      options.log = [](virt_uv_log_level, const char *, void *) {};
+      for (int done = 0; done < number;) {
+        const int error = virt_uv_attach(&loop, &options);
+        if (error == UV_EBUSY) continue;
+        if (error != 0 || virt_uv_detach(nullptr, nullptr) != 0) ++wrong;
+        uv_run(&loop, UV_RUN_DEFAULT);
+        ++done;
+      }
+      if (uv_loop_close(&loop) != 0) ++wrong;
+    });
+  for (std::thread &thread : threads) thread.join();
+  CHECK(wrong == 0);
 }
