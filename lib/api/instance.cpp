@@ -166,10 +166,7 @@ int Instance::detach(virt_uv_cb done, void *opaque) noexcept {
 
 void Instance::on_closed(void *opaque) {
   Instance &self = *static_cast<Instance *>(opaque);
-  if (self.reconciler_->is_still_entered()) {
-    self.reconciler_->keep(self.abandoned_);
-    self.abandoned_ = self.reconciler_;
-  }
+  if (self.reconciler_->is_still_entered()) self.reconciler_->keep_in(self.abandoned_);
   self.reconciler_ = nullptr;
   self.context_.log.info("detached");
   self.context_.log.set_function({});
@@ -182,8 +179,7 @@ void Instance::on_closed(void *opaque) {
 void Instance::on_lost(void *opaque) {
   Instance &self = *static_cast<Instance *>(opaque);
   self.loop_.store(nullptr);
-  self.reconciler_->keep(self.abandoned_);
-  self.abandoned_ = std::exchange(self.reconciler_, nullptr);
+  std::exchange(self.reconciler_, nullptr)->keep_in(self.abandoned_);
   self.was_lost_ = true;
   self.state_.store(State::kDetached, std::memory_order_release);
   self.context_.log.error("the host has closed virt-uv's handles; that loop is given up: attach again");

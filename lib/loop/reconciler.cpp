@@ -43,6 +43,12 @@ Reconciler::Reconciler(uv_loop_t *loop, const Parts &parts, const Callbacks &cal
       callbacks_(callbacks),
       polls_(loop, {parts.context, parts.watches, parts.mute, parts.waker}, handles_) {}
 
+Reconciler::~Reconciler() {
+  if (list_ == nullptr) return;
+  while (*list_ != this) list_ = &(*list_)->kept_behind_;
+  *list_ = kept_behind_;
+}
+
 // --- Life ---
 
 template <typename Handle, typename Init, typename... Args>

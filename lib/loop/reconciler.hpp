@@ -59,6 +59,9 @@ class Reconciler {
   };
 
   Reconciler(uv_loop_t *loop, const Parts &parts, const Callbacks &callbacks) noexcept;
+  ~Reconciler();
+  Reconciler(const Reconciler &) = delete;
+  Reconciler &operator=(const Reconciler &) = delete;
 
   // 0, or an error with no handle on the loop: delete the object.
   int open(bool referenced) noexcept;
@@ -81,8 +84,12 @@ class Reconciler {
   // and then the object stays for good.
   bool is_still_entered() const noexcept { return entries_ > 1; }
 
-  // Those that stay are kept in reach, so that leak checkers know of them.
-  void keep(Reconciler *earlier) noexcept { kept_ = earlier; }
+  // Those that stay are kept in reach, in a list, so that leak checkers know of them.
+  void keep_in(Reconciler *&list) noexcept {
+    kept_behind_ = list;
+    list_ = &list;
+    list = this;
+  }
 
  private:
   class Entry;
@@ -132,11 +139,12 @@ class Reconciler {
   std::uint64_t timer_due_ = core::kNever;
   bool idle_active_ = false;
   bool closing_ = false;
-  bool is_finished_ = false;  // nothing refers to it but the calls that it is in
-  unsigned entries_ = 0;      // those calls
-  bool referenced_ = true;    // as the host asked: virt_uv_ref(), virt_uv_unref()
-  bool alive_ = true;         // prepare_ is ref'd
-  Reconciler *kept_ = nullptr;
+  bool is_finished_ = false;     // nothing refers to it but the calls that it is in
+  unsigned entries_ = 0;         // those calls
+  bool referenced_ = true;       // as the host asked: virt_uv_ref(), virt_uv_unref()
+  bool alive_ = true;            // prepare_ is ref'd
+  Reconciler **list_ = nullptr;  // that keeps it
+  Reconciler *kept_behind_ = nullptr;
 };
 
 }  // namespace virt_uv::loop
