@@ -301,6 +301,10 @@ TEST_CASE("a child forked in a callback, of what is to be freed when that return
         uv_loop_t own;
         if (uv_loop_init(&own) != 0 || virt_uv_attach(&own, nullptr) != 0) return 1;
         for (int i = 0; i < 5; ++i) uv_run(&own, UV_RUN_NOWAIT);
+        int detached = 0;
+        if (virt_uv_detach(count, &detached) != 0) return 3;
+        while (detached == 0) uv_run(&own, UV_RUN_ONCE);
+        if (uv_loop_close(&own) != 0) return 4;
         return freed == 0 ? 0 : 2;
       }));
       CHECK(freed == 0);
