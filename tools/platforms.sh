@@ -46,7 +46,7 @@ make_root() {
   rm -rf --one-file-system "$root"
   if ! quietly debootstrap --variant=minbase --arch="$architecture" "$suite" "$root" "$(mirror)"; then
     [[ ! -x $root/bin/true ]] || chroot "$root" /bin/true ||
-      printf 'This kernel does not run programs of %s.\n' "$architecture"
+      printf 'This kernel does not run programs of %s.\n' "$architecture" >&2
     return 1
   fi
   # As this machine fetches packages. The index of a mirror of sid may be an old one.

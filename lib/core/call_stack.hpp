@@ -8,8 +8,8 @@
 //     is this slot being dispatched?        then its `ff` waits until the callback has returned, also when that
 //                                           callback runs the loop itself, in whose iteration the `ff` would be due
 //
-// libuv does not allow uv_run in uv_run, but hosts do it. The loop's thread only, except
-// is_entered() and has_entered_caller().
+// libuv does not allow uv_run in uv_run, but hosts do it. The loop's thread only, except is_entered() and
+// has_entered_caller().
 //
 // A call is known by its frame on that thread's stack, so that one which a callback has left by longjmp is dropped: a
 // caller at the same height or above shows that the frame has gone. Stacks grow down on every architecture that this

@@ -22,9 +22,9 @@
 //
 // None of the handles counts for uv_run(), except that uv_prepare_t stands for all that is registered.
 //
-// The host may close handles that are not its own. Whether it has (is_lost()) is looked at before a handle is used, and
-// by prepare for those that are active and would be missed. If so, the loop is given up: what is left of ours on it is
-// closed, and the object stays, as libuv may hold its handles.
+// The host may close handles that are not its own. Before a handle is used, its user looks whether it has been closed
+// (is_lost()); prepare looks at those that are active, as nobody uses them. If one has, the loop is given up: the
+// library's other handles on it are closed, and the object stays, as libuv may hold its handles.
 #pragma once
 
 #include <cstdint>

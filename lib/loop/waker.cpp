@@ -20,7 +20,7 @@ bool Waker::has_loop() noexcept {
 
 bool Waker::is_lost() noexcept {
   Lock lock(mutex_);
-  return is_lost_ || (wake_fd_ >= 0 && !has_handles());
+  return wake_fd_ >= 0 && !has_handles();
 }
 
 void Waker::take_thread() noexcept {
@@ -43,14 +43,9 @@ void Waker::send() noexcept {
   {
     core::NoCancel no_cancel;
     Lock lock(mutex_);
-    if (wake_fd_ < 0) return;
-    is_lost = is_closing(*wake_poll_);
-    if (is_lost) {
-      wake_fd_ = -1;
-      is_lost_ = true;
-    } else {
-      eventfd_write(wake_fd_, 1);  // model: WAKE_SEND. Fails only where the loop is woken already
-    }
+    if (wake_fd_ < 0 || has_told_loss_) return;
+    is_lost = has_told_loss_ = is_closing(*wake_poll_);
+    if (!is_lost) eventfd_write(wake_fd_, 1);  // model: WAKE_SEND. Fails only where the loop is woken already
   }
   if (is_lost)
     context_.log.error(
@@ -72,7 +67,7 @@ void Waker::open(const WakeHandles &handles) noexcept {
   context_.calls.begin_iteration();  // a callback may attach: what runs now was of the loop before
   Lock lock(mutex_);
   wake_fd_ = handles.fd;  // model: ATTACH
-  is_lost_ = false;
+  has_told_loss_ = false;
   wake_poll_ = handles.poll;
   is_open_.store(true, std::memory_order_relaxed);
   loop_thread_.store(core::current_thread(), std::memory_order_relaxed);
@@ -84,7 +79,6 @@ void Waker::close() noexcept {
   Lock lock(mutex_);
   is_open_.store(false, std::memory_order_relaxed);
   wake_fd_ = -1;  // model: DETACH
-  is_lost_ = false;
 }
 
 }  // namespace virt_uv::loop

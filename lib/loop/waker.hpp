@@ -109,7 +109,7 @@ class Waker {
   uv_check_cb on_check_ = nullptr;                            // the same
   core::Mutex mutex_;
   int wake_fd_ VIRT_UV_GUARDED_BY(mutex_) = -1;
-  bool is_lost_ VIRT_UV_GUARDED_BY(mutex_) = false;  // noticed by send()
+  bool has_told_loss_ VIRT_UV_GUARDED_BY(mutex_) = false;
   const uv_poll_t *wake_poll_ VIRT_UV_GUARDED_BY(mutex_) = nullptr;
 };
 

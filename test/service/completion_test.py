@@ -43,12 +43,13 @@ class Completion(unittest.TestCase):
         self.assertEqual(complete("--event", "rebo"), ["reboot"])
         self.assertEqual(complete("-e", "lifecycle,rebo"), ["lifecycle,reboot"])
 
-    def test_offers_files_for_exec_and_nothing_for_a_number(self):
+    def test_offers_files_for_exec_and_nothing_for_a_number_or_a_url(self):
         with tempfile.TemporaryDirectory() as folder:
             for name in ("hook one", "hook-two"):
                 open(os.path.join(folder, name), "w", encoding="utf-8").close()
             self.assertEqual(complete("--exec", "hook", cwd=folder), ["hook one", "hook-two"])
-            self.assertEqual(complete("--count", "", cwd=folder), [])
+            for option in ("--count", "--to", "-c"):
+                self.assertEqual(complete(option, "", cwd=folder), [])
 
 
 if __name__ == "__main__":

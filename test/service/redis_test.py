@@ -14,7 +14,7 @@ import tempfile
 import time
 import unittest
 
-from program import LIMIT, TERMINATE, Program, events, run_events
+from program import LIMIT, TERMINATE, Program, domain_kinds, events, run_events
 
 URI = "test:///default"
 SYNTHETIC = {"LD_PRELOAD": os.environ["VIRT_UV_SYNTHETIC_EVENTS"]}
@@ -76,8 +76,7 @@ class Redis:
 
 def of_domains():
     """Their events alone: those of the other families come in no order."""
-    _, kinds, _ = run_events("--list")
-    return ["-e", ",".join(kinds[:kinds.index("network-lifecycle")])]
+    return ["-e", ",".join(domain_kinds())]
 
 
 def has_sentinel(entries):

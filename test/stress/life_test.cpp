@@ -493,6 +493,31 @@ TEST_CASE("a callback whose loop is lost may attach another, and the thread that
   CHECK(detach(second));
 }
 
+// For leak checkers: what is kept for a lost loop is theirs to find.
+TEST_CASE("what is kept of a lost loop stays in reach after a loop that was detached by a run in its callback") {
+  {
+    Loop lost;
+    REQUIRE(virt_uv_attach(lost.get(), nullptr) == 0);
+    close_all(lost.get());
+    uv_run(lost.get(), UV_RUN_DEFAULT);
+  }
+  REQUIRE(virt_uv_detach(nullptr, nullptr) == UV_ECONNABORTED);
+  Loop loop;
+  Closure timer;
+  Detach detaching;
+  REQUIRE(virt_uv_attach(loop.get(), nullptr) == 0);
+  timer.run = [&](int id) {
+    CHECK(virt_uv_remove_timeout(id) == 0);
+    CHECK(detaching.begin() == 0);
+    while (!detaching.done) uv_run(loop.get(), UV_RUN_NOWAIT);
+  };
+  timer.timer(0);
+  CHECK(loop.run_until([&] { return detaching.done; }));
+  Host last;
+  CHECK(drain(last.loop));
+  CHECK(timer.freed);
+}
+
 TEST_CASE("a watch that another thread has removed is closed with its loop where the host closes every handle") {
   SocketPair pair;
   {

@@ -112,6 +112,12 @@ def events(*arguments, **options):
     return Program(os.environ["VIRT_UV_EVENTS"], *arguments, **options)
 
 
+def domain_kinds():
+    """The kinds of events that are about a domain: --list has them before the others."""
+    _, kinds, _ = run_events("--list")
+    return kinds[:kinds.index("network-lifecycle")]
+
+
 def run(*command, **options):
     """A program that ends by itself: (status, lines of stdout, lines of stderr)."""
     with Program(*command, **options) as program:

@@ -9,7 +9,9 @@ namespace events {
 
 struct BrokerAddress {
   std::string text; /* as it was given */
-  std::string scheme, host, port, place;
+  std::string host;
+  int port;
+  std::string place; /* the stream */
 };
 
 /* Throws std::invalid_argument with what is wrong with it. */

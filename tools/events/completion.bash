@@ -16,7 +16,7 @@ _virt_uv_events() {
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       ;;
-    -c | --connect | --domain | --format | --count | --timeout | --stats | --queue | --keepalive) ;;
+    -c | --connect | --to | --domain | --format | --count | --timeout | --stats | --queue | --keepalive) ;;
     *)
       names=$("$program" --help 2>/dev/null | grep -oE '^ +(-[a-z], ?)?--[a-z-]+' | grep -oE -- '-(-[a-z-]+|[a-z]\b)')
       mapfile -t COMPREPLY < <(compgen -W "$names" -- "$word")

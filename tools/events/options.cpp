@@ -6,12 +6,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <stdexcept>
 
 #include "demo.hpp"
 #include "event_choice.hpp"
+#include "number.hpp"
 
 namespace events {
 namespace {
@@ -22,16 +22,6 @@ constexpr std::uint64_t kMaxSeconds = std::numeric_limits<int>::max();
 /* Some 30,000 events as text. */
 constexpr std::size_t kDefaultQueueBytes = 4194304;
 constexpr std::size_t kLeastQueueBytes = 4096;
-
-/* Decimal digits and nothing else. */
-template <typename Number>
-Number parse_number(const std::string &text, Number least, Number most, const std::string &what) {
-  Number number{};
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < least || number > most)
-    throw CLI::ValidationError(fmt::format("{}: '{}' is not a whole number from {} to {}", what, text, least, most));
-  return number;
-}
 
 std::uint64_t parse_count(const std::string &text) {
   return parse_number<std::uint64_t>(text, 1, std::numeric_limits<std::int64_t>::max(), "--count");
@@ -231,6 +221,8 @@ CommandLine parse_command_line(int argc, const char *const *argv) {
   } catch (const CLI::CallForHelp &) {
     result.text = app.help();
   } catch (const CLI::ParseError &error) {
+    result.error = error.what();
+  } catch (const std::invalid_argument &error) { /* of a number */
     result.error = error.what();
   }
   return result;

@@ -218,14 +218,11 @@ int Program::status_of_end() const {
 }
 
 void Program::report_stats() {
-  auto open = std::count_if(connections_.begin(), connections_.end(), [](const Connection &connection) {
-    return connection.state() == Connection::State::kOpen;
-  });
   sink_->put({"stats",
-              fmt::format("stats: {} of {} connections open, {} events, {} dropped, {} waiting ({} bytes)", open,
+              fmt::format("stats: {} of {} connections open, {} events, {} dropped, {} waiting ({} bytes)", open_,
                           connections_.size(), events_, sink_->dropped(), sink_->waiting(), sink_->queued_bytes()),
               {{"connections", connections_.size()},
-               {"open", open},
+               {"open", open_},
                {"events", events_},
                {"dropped", sink_->dropped()},
                {"waiting", sink_->waiting()},

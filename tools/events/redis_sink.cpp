@@ -6,7 +6,6 @@
 #include <hiredis/hiredis.h>
 
 #include <array>
-#include <cstdlib>
 #include <utility>
 
 #include "line.hpp"
@@ -73,7 +72,7 @@ void RedisSink::resolve() {
         uv_freeaddrinfo(found);
         if (self->is_closing_) self->closed_();
       },
-      address_.host.c_str(), address_.port.c_str(), &wanted);
+      address_.host.c_str(), nullptr, &wanted);
   if (error == 0) return;
   is_resolving_ = false;
   fail(uv_strerror(error));
@@ -83,11 +82,11 @@ void RedisSink::resolved(int status, const addrinfo *found) {
   if (status < 0) return fail(uv_strerror(status));
   char host[INET6_ADDRSTRLEN] = "";
   uv_ip_name(found->ai_addr, host, sizeof host);
-  connect(host, std::atoi(address_.port.c_str()));
+  connect(host);
 }
 
-void RedisSink::connect(const char *host, int port) {
-  redis_ = redisAsyncConnect(host, port);
+void RedisSink::connect(const char *host) {
+  redis_ = redisAsyncConnect(host, address_.port);
   if (redis_ == nullptr) return fail(uv_strerror(UV_ENOMEM));
   if (redis_->err != 0) {
     const std::string why = redis_->errstr;

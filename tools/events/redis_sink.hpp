@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * --to redis://…: each record is an entry of a Redis stream (XADD), with the fields `id` and `record`, a line of JSON.
+ * --to redis://HOST/STREAM: each record is an entry of a Redis stream (XADD), with the fields `id` and `record`, a
+ * line of JSON.
  *
  * At least once: a record stays in the queue until Redis has acknowledged it. When the connection breaks, and Redis may
  * have got what it could not acknowledge any more, all that is left is sent again, in order. The `id` stays the same,
@@ -40,7 +41,7 @@ class RedisSink final : public Sink {
   std::string line_of(const virt_uv::watch::Record &record);
   void resolve();
   void resolved(int status, const addrinfo *found);
-  void connect(const char *host, int port);
+  void connect(const char *host);
   void connected(int status);
   void send();
   void acknowledged(const redisReply *reply);
