@@ -5,8 +5,6 @@
 
 #include <atomic>
 
-#include "api/instance.hpp"
-
 namespace virt_uv::api {
 namespace {
 
@@ -34,14 +32,11 @@ void watch_for_fork() noexcept {
     Instance::get().context().log.warn("fork() cannot be noticed: a forked child must not call libvirt or virt-uv");
 }
 
-bool is_refused_child() noexcept {
-  core::Context &context = Instance::get().context();
-  if (__builtin_expect(!context.is_barred.load(std::memory_order_relaxed), 1)) return false;
-  if (!has_said_so.exchange(true, std::memory_order_relaxed))
-    context.log.error(
-        "this process was forked while a loop was attached, and cannot use virt-uv: fork before virt_uv_attach, or "
-        "after the end of a virt_uv_detach, or exec");
-  return true;
+void log_refusal() noexcept {
+  if (has_said_so.exchange(true, std::memory_order_relaxed)) return;
+  Instance::get().context().log.error(
+      "this process was forked while a loop was attached, and cannot use virt-uv: fork before virt_uv_attach, or "
+      "after the end of a virt_uv_detach, or exec");
 }
 
 }  // namespace virt_uv::api

@@ -9,12 +9,23 @@
 // attach.
 #pragma once
 
+#include <atomic>
+
+#include "api/instance.hpp"
+
 namespace virt_uv::api {
 
 // Has fork() be noticed from here on. Any thread.
 void watch_for_fork() noexcept;
 
-// Is every call to be refused? Writes the line, once, if so.
-bool is_refused_child() noexcept;
+// Writes the line of the first refusal.
+void log_refusal() noexcept;
+
+// Is every call to be refused? Logs it, once, if so.
+inline bool is_refused_child() noexcept {
+  if (__builtin_expect(!Instance::get().context().is_barred.load(std::memory_order_relaxed), 1)) return false;
+  log_refusal();
+  return true;
+}
 
 }  // namespace virt_uv::api

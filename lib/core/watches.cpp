@@ -61,18 +61,6 @@ void Watches::mark_changed(Watch &watch, const WatchChange &change) noexcept {
     dirty_.push(watch);
 }
 
-Watches::ToDo Watches::update(int id, int events) noexcept {
-  Watch *watch = table_.find(id);
-  if (watch == nullptr) return {};
-  const WatchChange change = watch->state.update(id, deliverable(events));
-  if (!change.made) return {};
-  ToDo to_do{watch, change.became(WatchWord::kDirty), false};
-  to_do.tell_kernel =
-      change.after.has(WatchWord::kDirect) && (change.before.wanted() == 0) != (change.after.wanted() == 0);
-  if (to_do.wake_loop) mark_changed(*watch, change);
-  return to_do;
-}
-
 Watches::ToDo Watches::remove(int id) noexcept {
   Watch *watch = table_.find(id);
   // Read before the swap: after it the slot may be another watch's at any moment. What is read of this generation's

@@ -113,4 +113,17 @@ class Watches {
   SlotQueue<SlotTable<Watch>> to_free_{table_};  // the loop's thread only
 };
 
+// Here, and inlined: libvirt updates a handle several times for each call that it makes.
+[[gnu::always_inline]] inline Watches::ToDo Watches::update(int id, int events) noexcept {
+  Watch *watch = table_.find(id);
+  if (watch == nullptr) return {};
+  const WatchChange change = watch->state.update(id, deliverable(events));
+  if (!change.made) return {};
+  ToDo to_do{watch, change.became(WatchWord::kDirty), false};
+  to_do.tell_kernel =
+      change.after.has(WatchWord::kDirect) && (change.before.wanted() == 0) != (change.after.wanted() == 0);
+  if (to_do.wake_loop) mark_changed(*watch, change);
+  return to_do;
+}
+
 }  // namespace virt_uv::core
