@@ -19,7 +19,7 @@ tree=build-check/coverage lines=98 branches=92
 tools/deps.sh test
 
 # The threads of a test count into one counter, so counting is atomic.
-configure $tree -Db_coverage=true -Dchecks=true -Dnode=enabled -Dtools=false -Doptimization=0 \
+configure $tree -Db_coverage=true -Dchecks=true -Dnode=enabled -Dtests=enabled -Dtools=disabled -Doptimization=0 \
   -Dcpp_args=-fprofile-update=atomic
 quietly ninja --quiet -j2 -C $tree
 find $tree -name '*.gcda' -delete

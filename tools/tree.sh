@@ -19,10 +19,12 @@ quietly() {
   return 1
 }
 
-# configure TREE [OPTIONS...]: sets TREE up with these options of `meson setup`, unless that was done before.
+# configure TREE [OPTIONS...]: sets TREE up with these options of `meson setup`, unless that was done before. The tests
+# and the tools are in it unless the options say otherwise: a missing dependency is an error, not less to test.
 configure() {
   local tree=$1 made_for
   shift
+  set -- -Dtests=enabled -Dtools=enabled "$@"
   made_for="$PWD with Meson $(meson --version) and ${CXX:-g++}: $*"
   [[ -e $tree/build.ninja && $(cat "$tree/.made-for" 2>/dev/null) == "$made_for" ]] && return
   [[ -e $tree/.made-for ]] && rm -r "$tree"

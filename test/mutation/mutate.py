@@ -39,8 +39,8 @@ TOP = Path(__file__).resolve().parents[2]
 FOLDER = TOP / 'build-check' / 'mutation'
 SURVIVORS = Path(__file__).with_name('survivors.json')
 MUTATED = ('lib/core', 'lib/loop', 'lib/api')
-OPTIONS = ['-Dchecks=true', '-Dnode=disabled', '-Dtools=false', '-Doptimization=0', '-Ddebug=false',
-           '-Dwarning_level=0']
+OPTIONS = ['-Dchecks=true', '-Dnode=disabled', '-Dtests=enabled', '-Dtools=disabled', '-Doptimization=0',
+           '-Ddebug=false', '-Dwarning_level=0']
 ALLOWED_PERCENT = 5
 UNKILLED = 'survived'
 

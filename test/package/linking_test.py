@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The ways to link that doc/installing.md shows, word for word: each builds the README's program, and runs it as far as
+the line that it prints. Meson builds the library as a subproject, and installs it for the others.
+
+Environment: VIRT_UV_SOURCE, the repository; VIRT_UV_SCRATCH, a folder that is this test's.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import unittest
+
+SOURCE = pathlib.Path(os.environ["VIRT_UV_SOURCE"])
+SCRATCH = pathlib.Path(os.environ["VIRT_UV_SCRATCH"])
+PREFIX = SCRATCH / "prefix"
+SHOWN = "doc/installing.md"
+
+
+def blocks(document, language):
+    text = (SOURCE / document).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def the_shell_command_with(words):
+    return next(block for block in blocks(SHOWN, "sh") if words in block)
+
+
+def run(*command, folder):
+    subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL)
+
+
+def new_folder(name):
+    folder = SCRATCH / name
+    folder.mkdir(parents=True)
+    (folder / "program.c").write_text(blocks("README.md", "c")[0], encoding="utf-8")
+    return folder
+
+
+class Linking(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        shutil.rmtree(SCRATCH, ignore_errors=True)
+        cls.meson = new_folder("meson")
+        (cls.meson / "meson.build").write_text(blocks(SHOWN, "meson")[0], encoding="utf-8")
+        subprojects = cls.meson / "subprojects"
+        subprojects.mkdir()
+        (subprojects / "virt-uv.wrap").write_text(blocks(SHOWN, "ini")[0], encoding="utf-8")
+        (subprojects / "virt-uv").symlink_to(SOURCE)  # as if it had been cloned
+        run("meson", "setup", "build", f"--prefix={PREFIX}", "-Ddefault_library=both", "--wrap-mode=nodownload",
+            "--force-fallback-for=virt-uv", "--fatal-meson-warnings", folder=cls.meson)
+        run("ninja", "--quiet", "-C", "build", folder=cls.meson)
+        run("meson", "install", "--quiet", "-C", "build", folder=cls.meson)
+        library, = (path.parent for path in PREFIX.glob("lib*/**/libvirt-uv.so.0"))
+        os.environ.update(PKG_CONFIG_PATH=str(library / "pkgconfig"), LD_LIBRARY_PATH=str(library))
+
+    def check(self, program, is_shared):
+        needed = subprocess.run(["readelf", "--dynamic", program], check=True, capture_output=True, text=True).stdout
+        self.assertEqual("libvirt-uv.so.0" in needed, is_shared, needed)
+        # It goes on for ever, so it is killed when it has printed its line.
+        with subprocess.Popen(["stdbuf", "--output=L", program], stdout=subprocess.PIPE, text=True) as process:
+            line = process.stdout.readline()
+            process.kill()
+        self.assertEqual(line, "test: event 3, detail 0\n")
+
+    def test_meson_builds_it_as_a_subproject(self):
+        self.check(self.meson / "build" / "program", is_shared=True)
+
+    def test_pkg_config_finds_it(self):
+        folder = new_folder("pkg-config")
+        run("sh", "-ec", the_shell_command_with("--cflags --libs virt-uv"), folder=folder)
+        self.check(folder / "program", is_shared=True)
+
+    def test_cmake_finds_it(self):
+        folder = new_folder("cmake")
+        (folder / "CMakeLists.txt").write_text(blocks(SHOWN, "cmake")[0], encoding="utf-8")
+        run("cmake", "-B", "build", f"-DCMAKE_PREFIX_PATH={PREFIX}", folder=folder)
+        run("cmake", "--build", "build", folder=folder)
+        self.check(folder / "build" / "program", is_shared=True)
+
+    def test_the_archive_is_linked_as_pkg_config_says(self):
+        folder = new_folder("static")
+        run("sh", "-ec", the_shell_command_with("--static"), folder=folder)
+        self.check(folder / "program", is_shared=False)
+
+    def test_a_later_version_than_there_is_is_refused_by_cmake(self):
+        folder = new_folder("later")
+        lists = blocks(SHOWN, "cmake")[0].replace("virt-uv 0.1 ", "virt-uv 99 ")
+        (folder / "CMakeLists.txt").write_text(lists, encoding="utf-8")
+        answer = subprocess.run(["cmake", "-B", "build", f"-DCMAKE_PREFIX_PATH={PREFIX}"], cwd=folder, check=False,
+                                capture_output=True, text=True)
+        self.assertNotEqual(answer.returncode, 0)
+        self.assertIn("99", answer.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
