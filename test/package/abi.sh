@@ -1,0 +1,14 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# A program that was built with the headers of the last release runs with this library: no function has gone, none takes
+# or returns something else, no struct has changed.
+#
+#     abi.sh LIBRARY DUMP SUPPRESSIONS
+#
+# At a release the dump is made anew, of a build with gcc for amd64, and named after the release:
+#
+#     abidw --exported-interfaces-only --drop-undefined-syms --no-elf-needed --no-corpus-path --no-comp-dir-path \
+#       --no-show-locs --out-file test/package/virt-uv-VERSION.abi LIBRARY
+set -u
+abidiff --no-added-syms --suppressions "$3" "$2" "$1"
