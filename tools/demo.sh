@@ -15,7 +15,7 @@ program=tools/events/virt-uv-events
 
 tools/deps.sh build
 [[ -e build/$program ]] || echo 'Building virt-uv-events in build/' >&2
-configure build -Dtests=disabled -Dtools=enabled
+configure build -Dtests=disabled -Dtools=enabled -Dapi_docs=disabled
 # On a terminal ninja shows how far it is; elsewhere its output is shown only if it fails.
 if [[ -t 2 && $(ninja -C build -n "$program") != *'no work to do'* ]]; then
   ninja -C build "$program" >&2

@@ -18,7 +18,7 @@ build=(g++ libc6-dev meson ninja-build pkg-config
 test=("${build[@]}" ccache catch2 clang libclang-rt-dev valgrind spin python3
       libvirt-daemon libvirt-clients libvirt-glib-1.0-dev libglib2.0-dev
       python3-libvirt python3-jsonschema strace git clang-format clang-tidy shellcheck codespell gcovr
-      cmake abigail-tools
+      cmake abigail-tools doxygen man-db
       luajit lua-luv chromium=/usr/bin/chromium make
       qemu-system-x86 libvirt-daemon-driver-qemu libsystemd-dev systemd libhiredis-dev redis-server redis-tools
       nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)

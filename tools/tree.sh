@@ -24,7 +24,7 @@ quietly() {
 configure() {
   local tree=$1 made_for
   shift
-  set -- -Dtests=enabled -Dtools=enabled "$@"
+  set -- -Dtests=enabled -Dtools=enabled -Dapi_docs=enabled "$@"
   made_for="$PWD with Meson $(meson --version) and ${CXX:-g++}: $*"
   [[ -e $tree/build.ninja && $(cat "$tree/.made-for" 2>/dev/null) == "$made_for" ]] && return
   [[ -e $tree/.made-for ]] && rm -r "$tree"

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/** @file
  * Watches and timeouts with closures, in the event loop that is registered with libvirt.
  *
  * libvirt's functions take (cb, opaque, ff). Here the closure is moved to the heap and is the opaque. cb and ff are two
@@ -32,7 +32,7 @@ namespace virt_uv {
 
 namespace detail {
 
-/* Moves a closure to the heap, to become an opaque. */
+/** Moves a closure to the heap, to become an opaque. */
 template <typename Fn>
 std::unique_ptr<std::decay_t<Fn>> to_heap(Fn &&fn) {
   using Closure = std::decay_t<Fn>;
@@ -60,7 +60,7 @@ void call_for_timeout(int timer, void *opaque) noexcept {
 
 }  // namespace detail
 
-/* Calls `fn(int watch, int fd, handle_event events)` in the loop whenever `fd` is ready for `events`. Any thread.
+/** Calls `fn(int watch, int fd, handle_event events)` in the loop whenever `fd` is ready for `events`. Any thread.
  * Events are level-triggered; error and hangup are delivered with any mask except none. The caller keeps the ownership
  * of the fd, and must keep it open until the remove.
  *
@@ -83,15 +83,15 @@ int add_handle(int fd, handle_event events, Fn &&fn) {
   return watch;
 }
 
-/* Replaces the mask. Any thread. An id that is not registered is silently ignored, as libvirt does. */
+/** Replaces the mask. Any thread. An id that is not registered is silently ignored, as libvirt does. */
 inline void update_handle(int watch, handle_event events) { virEventUpdateHandle(watch, static_cast<int>(events)); }
 
-/* Removes the watch. Any thread. The closure is not called again; a call that is running on the loop's thread may
+/** Removes the watch. Any thread. The closure is not called again; a call that is running on the loop's thread may
  * finish. Afterwards the closure is destroyed on that thread, never inside this function. Returns 0, or -1 for an id
  * that is not registered. */
 inline int remove_handle(int watch) { return virEventRemoveHandle(watch); }
 
-/* Calls `fn(int timer)` in the loop every `frequency` milliseconds. Any thread. 0: in every iteration; negative: not
+/** Calls `fn(int timer)` in the loop every `frequency` milliseconds. Any thread. 0: in every iteration; negative: not
  * before it is updated.
  *
  * Returns the timeout's id, at least 1. On an error it destroys the closure and throws std::system_error with
@@ -110,16 +110,16 @@ int add_timeout(int frequency, Fn &&fn) {
   return timer;
 }
 
-/* Replaces the frequency (milliseconds, as in add_timeout) and restarts the countdown. Any thread. An id that is not
+/** Replaces the frequency (milliseconds, as in add_timeout) and restarts the countdown. Any thread. An id that is not
  * registered is silently ignored. */
 inline void update_timeout(int timer, int frequency) { virEventUpdateTimeout(timer, frequency); }
 
-/* Removes the timeout, as remove_handle does a watch. Any thread. */
+/** Removes the timeout, as remove_handle does a watch. Any thread. */
 inline int remove_timeout(int timer) { return virEventRemoveTimeout(timer); }
 
 namespace detail {
 
-/* Owns an id (0: none), and removes it in the destructor. */
+/** Owns an id (0: none), and removes it in the destructor. */
 template <typename Wanted, void (*update_id)(int, Wanted), int (*remove_id)(int)>
 class Owned {
  public:
@@ -131,26 +131,26 @@ class Owned {
   }
   ~Owned() { remove(); }
 
-  /* Returns the id, or 0 if nothing is owned. */
+  /** Returns the id, or 0 if nothing is owned. */
   int id() const noexcept { return id_; }
   explicit operator bool() const noexcept { return id_ != 0; }
 
-  /* Calls update_handle or update_timeout. Does nothing if nothing is owned. */
+  /** Calls update_handle or update_timeout. Does nothing if nothing is owned. */
   void update(Wanted wanted) noexcept {
     if (id_ != 0) update_id(id_, wanted);
   }
 
-  /* Removes it now. Does nothing if nothing is owned. */
+  /** Removes it now. Does nothing if nothing is owned. */
   void remove() noexcept { reset(0); }
 
-  /* Returns the id (0: none) and gives up its ownership: the caller removes it. */
+  /** Returns the id (0: none) and gives up its ownership: the caller removes it. */
   [[nodiscard]] int release() noexcept { return std::exchange(id_, 0); }
 
  protected:
   explicit Owned(int id) noexcept : id_(id) {}
 
  private:
-  /* The new id is stored before the old one is removed, because an implementation's remove may call this object. */
+  /** The new id is stored before the old one is removed, because an implementation's remove may call this object. */
   void reset(int id) noexcept {
     const int old = std::exchange(id_, id);
     if (old != 0) remove_id(old);
@@ -161,23 +161,23 @@ class Owned {
 
 }  // namespace detail
 
-/* Owns a watch: removes it on destruction, on assignment, and by remove(). Any thread, but one thread at a time for
+/** Owns a watch: removes it on destruction, on assignment, and by remove(). Any thread, but one thread at a time for
  * each object. Move-only; a default-constructed one owns nothing. It may be destroyed inside its own closure. */
 class Watch : public detail::Owned<handle_event, update_handle, remove_handle> {
  public:
   Watch() = default;
 
-  /* Adds a watch as add_handle does, and throws what add_handle throws. */
+  /** Adds a watch as add_handle does, and throws what add_handle throws. */
   template <typename Fn>
   Watch(int fd, handle_event events, Fn &&fn) : Owned(add_handle(fd, events, std::forward<Fn>(fn))) {}
 };
 
-/* Owns a timeout, as Watch does a watch. */
+/** Owns a timeout, as Watch does a watch. */
 class Timeout : public detail::Owned<int, update_timeout, remove_timeout> {
  public:
   Timeout() = default;
 
-  /* Adds a timeout as add_timeout does, and throws what add_timeout throws. */
+  /** Adds a timeout as add_timeout does, and throws what add_timeout throws. */
   template <typename Fn>
   Timeout(int frequency, Fn &&fn) : Owned(add_timeout(frequency, std::forward<Fn>(fn))) {}
 };

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/** @file
  * libuv's error codes as std::error_code.
  *
  * virt-uv returns negative libuv codes. In C++ they become a std::error_code of uv_category() with the code as its
@@ -13,6 +13,7 @@
 
 #include <virt-uv/virt-uv.h>
 
+/** virt-uv in C++17. */
 namespace virt_uv {
 
 namespace detail {
@@ -26,7 +27,7 @@ class UvCategory final : public std::error_category {
     return uv_strerror_r(code, text, sizeof text);
   }
 
-  /* libuv's codes are -errno, except its own, which start at UV_EAI_ADDRFAMILY and go down. */
+  /** libuv's codes are -errno, except its own, which start at UV_EAI_ADDRFAMILY and go down. */
   std::error_condition default_error_condition(int code) const noexcept override {
     const bool is_errno = code < 0 && code > UV_EAI_ADDRFAMILY;
     return is_errno ? std::error_condition(-code, std::generic_category()) : std::error_condition(code, *this);
@@ -35,13 +36,13 @@ class UvCategory final : public std::error_category {
 
 }  // namespace detail
 
-/* Returns the category of libuv's codes: one object for each process. Any thread. */
+/** Returns the category of libuv's codes: one object for each process. Any thread. */
 inline const std::error_category &uv_category() noexcept {
   static const detail::UvCategory category;
   return category;
 }
 
-/* Returns `code`, a libuv code (negative) or 0 for success, as a std::error_code. Any thread. */
+/** Returns `code`, a libuv code (negative) or 0 for success, as a std::error_code. Any thread. */
 inline std::error_code make_uv_error(int code) noexcept { return {code, uv_category()}; }
 
 namespace detail {

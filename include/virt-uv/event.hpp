@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/** @file
  * libvirt's event loop in C++17, header-only: to implement one, and to use the one that is registered.
  *
  *     virt_uv::register_impl(my_loop);                                                   // event_impl.hpp

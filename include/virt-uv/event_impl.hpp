@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/** @file
  * An event loop for libvirt as an abstract class, and its registration.
  *
  * libvirt takes six plain functions, once for each process, and keeps them for good. Here they are six static
@@ -22,7 +22,7 @@ namespace virt_uv {
 
 namespace detail {
 
-/* Runs `call`. An exception that it throws is logged and counted, and goes no further: the caller's caller is C. */
+/** Runs `call`. An exception that it throws is logged and counted, and goes no further: the caller's caller is C. */
 template <typename Call>
 void guarded(Call &&call) noexcept {
   try {
@@ -36,7 +36,7 @@ void guarded(Call &&call) noexcept {
 
 }  // namespace detail
 
-/* An event loop as libvirt needs it. Derive from it and override the six functions, to give libvirt another loop than
+/** An event loop as libvirt needs it. Derive from it and override the six functions, to give libvirt another loop than
  * libuv's, or to decorate UvEventImpl (adapter.hpp). A decorator must pass `cb`, `opaque` and `ff` on unchanged.
  *
  * Threads: libvirt calls the six functions from any thread, with its own locks held. So none of them may call `cb` or
@@ -51,44 +51,44 @@ class EventImpl {
  public:
   virtual ~EventImpl() = default;
 
-  /* Calls `cb` in the loop whenever `fd` is ready for `events`. Any thread. `events` are virEventHandleType bits, and
+  /** Calls `cb` in the loop whenever `fd` is ready for `events`. Any thread. `events` are virEventHandleType bits, and
    * level-triggered. ERROR and HANGUP are delivered with any mask except 0, which is silent. Returns an id of at least
    * 1; or -1, and then `ff` is never called. */
   virtual int add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) = 0;
 
-  /* Replaces the mask. Any thread. An id that is not registered is silently ignored. */
+  /** Replaces the mask. Any thread. An id that is not registered is silently ignored. */
   virtual void update_handle(int watch, int events) = 0;
 
-  /* Removes the watch. Any thread. `cb` is not called again; a call that is running on the loop's thread may finish.
+  /** Removes the watch. Any thread. `cb` is not called again; a call that is running on the loop's thread may finish.
    * When it has returned, `ff(opaque)` must be called in the loop, never inside this function. Returns 0, or -1 for an
    * id that is not registered. */
   virtual int remove_handle(int watch) = 0;
 
-  /* Calls `cb` in the loop every `frequency` milliseconds. Any thread. 0: in every iteration; negative: not before it
+  /** Calls `cb` in the loop every `frequency` milliseconds. Any thread. 0: in every iteration; negative: not before it
    * is updated. Returns an id of at least 1 (numbered apart from watches); or -1, and then `ff` is never called. */
   virtual int add_timeout(int frequency, virEventTimeoutCallback cb, void *opaque, virFreeCallback ff) = 0;
 
-  /* Replaces the frequency and restarts the countdown, also if the frequency is the same. Any thread. An id that is not
-   * registered is silently ignored. */
+  /** Replaces the frequency and restarts the countdown, also if the frequency is the same. Any thread. An id that is
+   * not registered is silently ignored. */
   virtual void update_timeout(int timer, int frequency) = 0;
 
-  /* Removes the timeout, as remove_handle does a watch. Any thread. */
+  /** Removes the timeout, as remove_handle does a watch. Any thread. */
   virtual int remove_timeout(int timer) = 0;
 
-  /* An implementation calls callbacks through these three, on the loop's thread, with no lock held. An exception that a
-   * callback throws is logged and counted, and the loop goes on. */
+  /** An implementation calls callbacks through these three, on the loop's thread, with no lock held. An exception that
+   * a callback throws is logged and counted, and the loop goes on. */
 
-  /* Calls `cb`, if it is not null. `opaque` is passed on, also if it is null. */
+  /** Calls `cb`, if it is not null. `opaque` is passed on, also if it is null. */
   static void run_handle_callback(int watch, int fd, int events, virEventHandleCallback cb, void *opaque) noexcept {
     if (cb != nullptr) detail::guarded([&] { cb(watch, fd, events, opaque); });
   }
 
-  /* Calls `cb`, if it is not null. `opaque` is passed on, also if it is null. */
+  /** Calls `cb`, if it is not null. `opaque` is passed on, also if it is null. */
   static void run_timeout_callback(int timer, virEventTimeoutCallback cb, void *opaque) noexcept {
     if (cb != nullptr) detail::guarded([&] { cb(timer, opaque); });
   }
 
-  /* Calls `ff`, if neither it nor `opaque` is null. Call it once for each removal, on a clean stack: not inside a
+  /** Calls `ff`, if neither it nor `opaque` is null. Call it once for each removal, on a clean stack: not inside a
    * callback. */
   static void free_callback_opaque(virFreeCallback ff, void *opaque) noexcept {
     if (ff != nullptr && opaque != nullptr) detail::guarded([&] { ff(opaque); });
@@ -102,14 +102,14 @@ class EventImpl {
 
 namespace detail {
 
-/* Where libvirt's six functions lead. Two modules of a process that hide their symbols have one of these each; what
+/** Where libvirt's six functions lead. Two modules of a process that hide their symbols have one of these each; what
  * tells them apart is the probe. */
 struct Registration {
-  /* Held while a thread registers. The functions that libvirt calls read `impl` without it. */
+  /** Held while a thread registers. The functions that libvirt calls read `impl` without it. */
   static inline std::mutex mutex;
-  /* Registered by name. */
+  /** Registered by name. */
   static inline std::atomic<EventImpl *> impl{nullptr};
-  /* The implementation that an attach has registered, as long as it was not registered by name. */
+  /** The implementation that an attach has registered, as long as it was not registered by name. */
   static inline EventImpl *implied = nullptr;
 
   static int add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) noexcept {
@@ -145,7 +145,7 @@ struct Registration {
     return result;
   }
 
-  /* The probe's callback. It is never called, because its timeout is disabled: it only marks the probe. */
+  /** The probe's callback. It is never called, because its timeout is disabled: it only marks the probe. */
   static void arrived(int, void *) {}
 
   struct Probe {
@@ -160,11 +160,11 @@ struct Registration {
     return {timer != -1, seen};
   }
 
-  /* With `mutex` held. Only `impl` shows an implementation that refuses the probe, and only the probe shows a foreign
+  /** With `mutex` held. Only `impl` shows an implementation that refuses the probe, and only the probe shows a foreign
    * one. */
   static bool occupied() noexcept { return impl != nullptr || probe().taken; }
 
-  /* With `mutex` held. Returns 0, UV_EBUSY, or UV_EIO if libvirt could not be initialised. */
+  /** With `mutex` held. Returns 0, UV_EBUSY, or UV_EIO if libvirt could not be initialised. */
   static int claim(EventImpl &wanted) noexcept {
     if (virInitialize() < 0) return UV_EIO;
     if (occupied()) return UV_EBUSY;
@@ -184,7 +184,7 @@ inline void throw_unless_registered(int error) {
 
 }  // namespace detail
 
-/* Makes `impl` libvirt's event loop, for the whole process and for good. Any thread. It verifies the registration: a
+/** Makes `impl` libvirt's event loop, for the whole process and for good. Any thread. It verifies the registration: a
  * timeout that it adds through libvirt (disabled, and removed at once) must arrive at `impl`.
  *
  * Call it before the first libvirt connection is opened, and before virt_uv_attach() or an Adapter. There is one
@@ -203,7 +203,7 @@ inline void register_impl(EventImpl &impl) {
     detail::throw_unless_registered(Registration::claim(impl));
 }
 
-/* Registers libvirt's own loop, which run_default() runs. Any thread. Throws std::system_error with
+/** Registers libvirt's own loop, which run_default() runs. Any thread. Throws std::system_error with
  *   UV_EBUSY  an event loop is registered already;
  *   UV_EIO    libvirt could not set its loop up. */
 inline void register_default() {
@@ -214,8 +214,8 @@ inline void register_default() {
   if (virEventRegisterDefaultImpl() < 0) detail::throw_unless_registered(UV_EIO);
 }
 
-/* Runs one iteration of libvirt's own loop, which must be registered: waits for an event and calls what is due. Call it
- * always on the same thread. Throws std::system_error with UV_EIO if libvirt reports a failure. */
+/** Runs one iteration of libvirt's own loop, which must be registered: waits for an event and calls what is due. Call
+ * it always on the same thread. Throws std::system_error with UV_EIO if libvirt reports a failure. */
 inline void run_default() {
   if (virEventRunDefaultImpl() < 0) detail::throw_uv_error(UV_EIO, "virEventRunDefaultImpl failed");
 }
