@@ -9,6 +9,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "brokers.hpp"
 #include "demo.hpp"
 #include "event_choice.hpp"
 #include "number.hpp"
@@ -94,8 +95,8 @@ void declare(CLI::App &app, Words &words) {
                  "Run this program for each record in place of printing it: JSON on standard input, fields in the "
                  "environment")
       ->type_name("PROGRAM");
-  app.add_option("--to", words.to, "Send each record to this stream of Redis in place of printing it")
-      ->type_name("redis://HOST[:PORT]/STREAM");
+  app.add_option("--to", words.to, "Send each record to this stream of Redis, or to JetStream, in place of printing it")
+      ->type_name("redis://HOST[:PORT]/STREAM|nats://HOST[:PORT]/SUBJECT");
   app.add_option("--count", words.count, "End after N events")->type_name("N");
   app.add_option("--timeout", words.timeout, "End after this many seconds")->type_name("SECONDS");
   app.add_option("--stats", words.stats, "Print a record with counts every so many seconds")->type_name("SECONDS");
@@ -138,15 +139,14 @@ RecordFormat choose_format(const Words &words) {
 }
 
 BrokerAddress choose_broker(const std::string &text) {
-#ifdef VIRT_UV_REDIS
   try {
-    return parse_broker_address(text);
+    const BrokerAddress address = parse_broker_address(text);
+    if (const char *library = missing_library(address.broker))
+      throw std::invalid_argument(fmt::format("'{}': this program was built without {}", text, library));
+    return address;
   } catch (const std::invalid_argument &error) {
     throw CLI::ValidationError(fmt::format("--to: {}", error.what()));
   }
-#else
-  throw CLI::ValidationError(fmt::format("--to: '{}': this program was built without hiredis", text));
-#endif
 }
 
 void choose_events(const Words &words, Options &ret) {

@@ -9,11 +9,9 @@
 #include <cstdlib>
 #include <utility>
 
+#include "brokers.hpp"
 #include "exec_sink.hpp"
 #include "output.hpp"
-#ifdef VIRT_UV_REDIS
-#include "redis_sink.hpp"
-#endif
 
 namespace events {
 namespace {
@@ -35,9 +33,7 @@ Program *program_of(Handle *specific) {
 }
 
 std::unique_ptr<Sink> make_sink(const Options &options) {
-#ifdef VIRT_UV_REDIS
-  if (options.to) return std::make_unique<RedisSink>(*options.to, options.queue_bytes);
-#endif
+  if (options.to) return make_broker_sink(*options.to, options.queue_bytes);
   if (options.exec) return std::make_unique<ExecSink>(*options.exec, options.queue_bytes);
   return std::make_unique<Output>(options.format, options.queue_bytes);
 }
