@@ -209,3 +209,25 @@ test("a promise that libvirt's callback resolves goes on before the loop sleeps"
   });
   assert.deepStrictEqual(result, ended('went on: true\n'));
 });
+
+test('detach() in an event, while a cancelled drain() calls detach() too', bounded, async () => {
+  const result = await runProgram(async () => {
+    virtUv.attach();
+    const connection = await Connection.open('test:///default');
+    const inner = virtUv.drain().catch((error) => {
+      say(error.code);
+      return virtUv.detach();
+    });
+    connection.once('lifecycle', async () => {
+      await Promise.all([virtUv.detach(), inner]);
+      say('detached', virtUv.watches().length > 0);
+      virtUv.attach();
+      await connection.close();
+      await virtUv.drain();
+      await virtUv.detach();
+      say('and again');
+    });
+    await connection.suspend('test');
+  });
+  assert.deepStrictEqual(result, ended('ECANCELED\ndetached true\nand again\n'));
+});
