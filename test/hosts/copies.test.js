@@ -63,10 +63,11 @@ for (const [name, load] of Object.entries(loads)) {
   });
 
   // Node aborts the process when a worker's loop is not empty at the end of its thread.
-  test(`${name}, every order of three calls of both is clean, however the worker ends`, bounded, async () => {
+  test(`${name}, every order of two calls after an attach is clean, however the worker ends`, bounded, async () => {
     const main = async (loadName) => {
       const calls = ['attach', 'detach', 'drain', 'unref'].flatMap((call) => [`first.${call}`, `other.${call}`]);
-      const orders = calls.flatMap((a) => calls.flatMap((b) => calls.map((c) => [a, b, c])));
+      const attaches = calls.filter((call) => call.endsWith('attach'));
+      const orders = attaches.flatMap((a) => calls.flatMap((b) => calls.map((c) => [a, b, c])));
       // It stays registered, so that a drain waits.
       virtUv.attach();
       sync.addTimeout(-1, () => {});
@@ -112,8 +113,8 @@ for (const [name, load] of Object.entries(loads)) {
       await virtUv.detach();
       say('orders:', orders.length);
     };
-    const result = await runProgram(main, { args: [load], env, limitMs: 240000 });
-    assert.deepStrictEqual(result, ended('orders: 512\n'));
+    const result = await runProgram(main, { args: [load], env, limitMs: 120000 });
+    assert.deepStrictEqual(result, ended('orders: 128\n'));
   });
 }
 
