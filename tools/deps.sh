@@ -5,6 +5,7 @@
 #
 #     tools/deps.sh build        what tools/demo.sh needs: compilers, Meson and the libraries
 #     tools/deps.sh test         that, and what tools/check.sh needs
+#     tools/deps.sh node         what tools/node-package.sh needs
 #     tools/deps.sh platforms    what tools/platforms.sh needs
 #
 # If nothing is missing, it asks dpkg once and ends; it then needs no right to install. The output of apt-get is shown
@@ -23,6 +24,7 @@ test=("${build[@]}" ccache catch2 clang libclang-rt-dev valgrind spin python3
       qemu-system-x86 libvirt-daemon-driver-qemu libsystemd-dev systemd libhiredis-dev redis-server redis-tools
       libnats-dev nats-server
       nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)
+node=("${build[@]}" binutils nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)
 # In Debian 12 the storage driver is a part of libvirt-daemon.
 grep -qx 'VERSION_ID="12"' /etc/os-release || test+=(libvirt-daemon-driver-storage)
 
@@ -66,8 +68,9 @@ install() {
 case ${1-} in
   build) wanted=("${build[@]}") ;;
   test) wanted=("${test[@]}") ;;
+  node) wanted=("${node[@]}") ;;
   platforms) wanted=("${platforms[@]}") ;;
-  *) die "say which group of packages: tools/deps.sh build|test|platforms" ;;
+  *) die "say which group of packages: tools/deps.sh build|test|node|platforms" ;;
 esac
 
 command -v apt-get >/dev/null ||

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The functions that index.js calls. index.js checks the arguments.
+ * The functions that index.js calls. index.js checks the arguments. module.h says how often they are made.
  *
  * The addon uses Node-API version 8 alone, so one build serves Node 16 and later. It takes uv_* from the host: a second
  * libuv in the process would drive Node's loop with the wrong code.
@@ -10,6 +10,7 @@
 #include "attachment.h"
 #include "inspect.h"
 #include "js.h"
+#include "module.h"
 
 namespace virt_uv::node {
 namespace {
@@ -78,16 +79,17 @@ Attachment *new_attachment(napi_env env) {
   uv_loop_t *loop = nullptr;
   JS_CHECK(napi_get_uv_event_loop(env, &loop));
   auto *const attachment = new Attachment(env, loop);
-  const auto finalize = [](napi_env, void *data, void *) { delete static_cast<Attachment *>(data); };
+  const auto finalize = [](napi_env, void *data, void *) {
+    forget_module();
+    delete static_cast<Attachment *>(data);
+  };
   JS_CHECK(napi_set_instance_data(env, attachment, finalize, nullptr));
   return attachment;
 }
 
 }  // namespace
-}  // namespace virt_uv::node
 
-NAPI_MODULE_INIT() {
-  using namespace virt_uv::node;
+void fill_exports(napi_env env, napi_value exports) {
   Attachment *const attachment = new_attachment(env);
   const struct {
     const char *name;
@@ -100,5 +102,8 @@ NAPI_MODULE_INIT() {
     JS_CHECK(napi_set_named_property(env, exports, entry.name, function));
   }
   set_string(env, exports, "version", virt_uv_version_string());
-  return exports;
 }
+
+}  // namespace virt_uv::node
+
+NAPI_MODULE_INIT() { return virt_uv::node::first_copy()(env, exports); }

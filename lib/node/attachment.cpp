@@ -30,11 +30,17 @@ int Attachment::attach(unsigned slow_callback_ms) {
   return err;
 }
 
+/* A drain that is cancelled calls JS, which may call detach() too. So that is done last. */
 int Attachment::detach(Function done) {
-  if (state_ != State::kAttached) return UV_ENOTCONN;
-  cancel_drains();
+  if (state_ == State::kDetached) return UV_ENOTCONN;
+  if (state_ == State::kDetaching) {
+    detached_.push_back(done);
+    return 0;
+  }
+  const std::vector<Drain *> cancelled = disown_drains();
   const int err = start_detach();
-  if (err == 0) detached_ = done;
+  if (err == 0) detached_.push_back(done);
+  for (Drain *drain : cancelled) drain->idle.call(context_, UV_ECANCELED, "drain");
   return err;
 }
 
@@ -114,10 +120,6 @@ std::vector<Attachment::Drain *> Attachment::disown_drains() {
   return drains;
 }
 
-void Attachment::cancel_drains() {
-  for (Drain *drain : disown_drains()) drain->idle.call(context_, UV_ECANCELED, "drain");
-}
-
 void Attachment::on_library_detached(void *opaque) {
   auto *const self = static_cast<Attachment *>(opaque);
   uv_close(reinterpret_cast<uv_handle_t *>(&self->before_sleep_), on_prepare_closed);
@@ -125,14 +127,19 @@ void Attachment::on_library_detached(void *opaque) {
 
 void Attachment::on_prepare_closed(uv_handle_t *prepare) { static_cast<Attachment *>(prepare->data)->finish_detach(); }
 
-/* The function that is called may attach again. When the hook of an ending environment is removed, `this` may be
+/* A function that is called may attach again. When the hook of an ending environment is removed, `this` may be
  * deleted. */
 void Attachment::finish_detach() {
   state_ = State::kDetached;
-  Function done = std::exchange(detached_, Function());
-  if (env_ending_) done.release();
-  JS_CHECK(napi_remove_async_cleanup_hook(std::exchange(cleanup_hook_, nullptr)));
-  if (done) done.call(context_, 0, "detach");
+  std::vector<Function> functions;
+  functions.swap(detached_);
+  napi_async_cleanup_hook_handle__ *const hook = std::exchange(cleanup_hook_, nullptr);
+  if (env_ending_) {
+    for (Function &done : functions) done.release();
+    functions.clear();
+  }
+  JS_CHECK(napi_remove_async_cleanup_hook(hook));
+  for (Function &done : functions) done.call(context_, 0, "detach");
 }
 
 void Attachment::on_env_cleanup(napi_async_cleanup_hook_handle, void *opaque) {

@@ -36,8 +36,8 @@ class Attachment {
 
   /* Each returns 0 or a libuv error. A function that is passed is called later, unless an error is returned. */
   int attach(unsigned slow_callback_ms);
-  int detach(Function done);
-  int drain(Function idle); /* called with UV_ECANCELED if a detach comes first */
+  int detach(Function done); /* also while another detach is under way: then called at its end */
+  int drain(Function idle);  /* called with UV_ECANCELED if a detach comes first */
   int ref();
   int unref();
   int listen(napi_value listener); /* to log lines; nullptr: stop */
@@ -51,7 +51,6 @@ class Attachment {
   int start_detach();
   void finish_detach();
   std::vector<Drain *> disown_drains();
-  void cancel_drains();
 
   static void on_before_sleep(uv_prepare_t *prepare);
   static void on_idle(void *opaque);
@@ -67,7 +66,7 @@ class Attachment {
   bool env_ending_ = false;
   unsigned slow_callback_ms_ = 0;
   napi_async_cleanup_hook_handle cleanup_hook_ = nullptr;
-  Function detached_;
+  std::vector<Function> detached_;
   std::vector<Drain *> drains_;
   uv_prepare_t before_sleep_;
   uint64_t calls_seen_ = 0;

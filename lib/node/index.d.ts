@@ -33,7 +33,7 @@ export interface AttachOptions {
  * detaches by itself.
  *
  * @throws EBUSY another thread is attached, a detach has not finished, or another event loop is registered with libvirt
- * @throws ENOTSUP virt-uv cannot use the libuv of this process: the log says why
+ * @throws ENOTSUP virt-uv cannot use the libuv of this process: the log says why; or this is bun or Deno
  * @throws EINVAL a bad option
  * @throws EIO libvirt could not be initialised
  * @throws EMFILE, ENFILE, ENOMEM no fds or no memory
@@ -43,7 +43,8 @@ export function attach(options?: AttachOptions): void;
 /**
  * Takes the library's handles off the loop; fulfilled when none is left. What is registered stays registered, silent,
  * until the next attach, in this thread or another. If nothing is to be left, close connections and await
- * {@link drain} first. Rejected with ENOTCONN if this thread is not attached.
+ * {@link drain} first. Rejected with ENOTCONN if this thread is not attached. A
+ * second call during a detach is fulfilled together with the first.
  */
 export function detach(): Promise<void>;
 

@@ -2,17 +2,10 @@
 //
 // libvirt's events in this thread's event loop. index.d.ts has the contract of each function.
 //
-// Arguments are checked here; the addon does the rest. It is beside this file if Meson built it, and in build/Release
-// if npm did.
+// Arguments are checked here; the addon does the rest.
 'use strict';
 
-const fs = require('fs');
-const path = require('path');
-
-const places = ['virt_uv.node', 'build/Release/virt_uv.node'].map((place) => path.join(__dirname, place));
-const place = places.find((candidate) => fs.existsSync(candidate));
-if (!place) throw new Error(`virt-uv: the addon is not built: none of ${places.join(', ')}; run "npm rebuild virt-uv"`);
-const addon = require(place);
+const addon = require('./addon.js');
 
 function invalid(message) {
   return Object.assign(new TypeError(`virt-uv: ${message}`), { code: 'EINVAL' });
@@ -33,11 +26,8 @@ function attach(options) {
   addon.attach(slowCallbackMs(options));
 }
 
-let detaching = null;
-
 function detach() {
-  detaching ??= new Promise((resolve) => addon.detach(resolve)).finally(() => (detaching = null));
-  return detaching;
+  return new Promise((resolve) => addon.detach(resolve));
 }
 
 function drain() {

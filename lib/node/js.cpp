@@ -17,8 +17,9 @@ struct Advice {
 };
 constexpr Advice kAdvice[] = {
     {UV_EBUSY,
-     "libvirt's events belong to another loop: another thread is attached or still detaching, or another event loop "
-     "was registered with libvirt; detach there first"},
+     "libvirt's events belong to another loop: another thread is attached or still detaching (detach there first), or "
+     "another event loop is registered with libvirt, which is for good (a program has one: look for a second copy of "
+     "virt-uv of another version, or another library that brings an event loop)"},
     {UV_ENOTCONN, "this thread is not attached; call attach() first"},
     {UV_ECANCELED, "detached before everything was closed; close connections and await drain() before detach()"},
     {UV_ENOTSUP,

@@ -209,3 +209,64 @@ test("a promise that libvirt's callback resolves goes on before the loop sleeps"
   });
   assert.deepStrictEqual(result, ended('went on: true\n'));
 });
+
+test("what an event's listener throws is an uncaught exception, and later events come", bounded, async () => {
+  const result = await runProgram(async () => {
+    process.on('uncaughtException', (error) => say('uncaught', error.message));
+    virtUv.attach();
+    const connection = await Connection.open('test:///default');
+    let heard;
+    connection.on('lifecycle', ({ event }) => {
+      say(event);
+      heard();
+      throw new Error(`after ${event}`);
+    });
+    for (const act of ['suspend', 'resume']) {
+      const event = new Promise((resolve) => (heard = resolve));
+      await connection[act]('test');
+      await event;
+    }
+    await connection.close();
+    await virtUv.drain();
+    await virtUv.detach();
+  });
+  const lines = 'suspended\nuncaught after suspended\nresumed\nuncaught after resumed\n';
+  assert.deepStrictEqual(result, ended(lines));
+});
+
+test('detach() in an event, while a cancelled drain() calls detach() too', bounded, async () => {
+  const result = await runProgram(async () => {
+    virtUv.attach();
+    const connection = await Connection.open('test:///default');
+    const inner = virtUv.drain().catch((error) => {
+      say(error.code);
+      return virtUv.detach();
+    });
+    connection.once('lifecycle', async () => {
+      await Promise.all([virtUv.detach(), inner]);
+      say('detached', virtUv.watches().length > 0);
+      virtUv.attach();
+      await connection.close();
+      await virtUv.drain();
+      await virtUv.detach();
+      say('and again');
+    });
+    await connection.suspend('test');
+  });
+  assert.deepStrictEqual(result, ended('ECANCELED\ndetached true\nand again\n'));
+});
+
+test("a connection that cannot be opened is an Error with libvirt's words", bounded, async () => {
+  const result = await runProgram(
+    async () => {
+      virtUv.attach();
+      const fail = (_, i) => Connection.open(`test:///missing${i}`).catch((error) => error);
+      const failures = await Promise.all(Array.from({ length: 8 }, fail));
+      for (const [i, { message }] of failures.entries())
+        say(i, message.includes(`'/missing${i}'`) ? 'its own' : message);
+      await virtUv.detach();
+    },
+    { env: { VIRT_UV_LOG: 'none' } },
+  );
+  assert.strictEqual(result.stdout, Array.from({ length: 8 }, (_, i) => `${i} its own\n`).join(''));
+});

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The package as its users meet it: imported, type-checked, installed by npm; and what the addon takes from the host.
+// The package as its users meet it: imported and type-checked; and what the addon takes from the host.
 'use strict';
 
 const assert = require('assert');
 const fs = require('fs');
-const os = require('os');
 const path = require('path');
 const { execFileSync } = require('child_process');
 const { test } = require('node:test');
@@ -74,9 +73,11 @@ test('the addon needs no libuv and no libvirt-uv: uv_* is left for the host to g
   assert.doesNotMatch(symbols, / [TtWw] uv_/);
 });
 
-test('it gives Node its entry and nobody anything else, is bound at load, and is never unmapped', () => {
+test('it gives entries to Node and to its own copies alone, is bound at load, and is never unmapped', () => {
   const given = run('nm', ['-D', '--defined-only', addon]).trim().split('\n').map((line) => line.split(' ').pop());
-  assert.deepStrictEqual(given.sort(), ['napi_register_module_v1', 'node_api_module_get_api_version_v1']);
+  assert.deepStrictEqual(given.sort(), [
+    'napi_register_module_v1', 'node_api_module_get_api_version_v1', 'virt_uv_node_load_1',
+  ]);
   assert.match(run('readelf', ['-dW', addon]), /FLAGS_1.*NOW NODELETE/);
 });
 
@@ -84,51 +85,4 @@ test('it uses Node-API alone: no symbol of C++ V8 or of Node inside', () => {
   const wanted = run('nm', ['-D', '--undefined-only', '--demangle', addon]);
   assert.match(wanted, / U napi_get_uv_event_loop$/m);
   assert.doesNotMatch(wanted, /v8::|node::/);
-});
-
-function copyTree(folder) {
-  for (const part of ['include', 'lib', 'COPYING'])
-    fs.cpSync(path.join(tree, part), path.join(folder, part), { recursive: true });
-  return path.join(folder, 'lib', 'node');
-}
-
-test('npm pack gives a package that has all it is built from', () => {
-  inFolder((folder) => {
-    const package_ = copyTree(folder);
-    const [packed] = JSON.parse(run('npm', ['pack', '--json', '--silent'], { cwd: package_ }));
-    run('tar', ['-xf', path.join(package_, packed.filename)], { cwd: folder });
-    const unpacked = path.join(folder, 'package');
-    const core = (part) => fs.readdirSync(path.join(tree, part)).filter((name) => /\.[ch]pp$|\.h$/.test(name));
-    for (const part of ['lib/api', 'lib/loop', 'lib/core', 'include/virt-uv'])
-      assert.deepStrictEqual(fs.readdirSync(path.join(unpacked, 'core', part)).sort(), core(part).sort());
-    assert.ok(fs.existsSync(path.join(unpacked, 'core', 'COPYING')));
-    assert.ok(!fs.existsSync(path.join(package_, 'core')), 'the copy is removed from the source tree');
-    const from = (folder_) =>
-      run(process.execPath, ['core.js', 'sources'], { cwd: folder_ })
-        .split('\n')
-        .map((file) => path.basename(file));
-    assert.deepStrictEqual(from(unpacked), from(package_));
-    assert.match(run(process.execPath, ['core.js', 'includes'], { cwd: unpacked }), /^core\/include$/m);
-  });
-});
-
-test('npm installs it from the source tree, and it works', { timeout: 600000 }, () => {
-  inFolder((folder) => {
-    const package_ = copyTree(folder);
-    const app = path.join(folder, 'app');
-    fs.mkdirSync(app);
-    fs.writeFileSync(path.join(app, 'package.json'), '{ "name": "app", "version": "1.0.0" }');
-    // The headers beside this Node; without them node-gyp would download them.
-    const nodedir = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
-    const jobs = String(Math.min(2, os.cpus().length));
-    const env = { ...process.env, NODE_PATH: '', JOBS: jobs, npm_config_nodedir: nodedir };
-    run('npm', ['install', '--install-links=false', '--no-audit', '--no-fund', package_], { cwd: app, env });
-    const main = path.join(app, 'main.js');
-    fs.writeFileSync(
-      main,
-      `const { attach, detach, version } = require('virt-uv'); attach(); detach().then(() => console.log(version));`,
-    );
-    assert.strictEqual(run(process.execPath, [main], { env }), `${require('virt-uv').version}\n`);
-    assert.ok(fs.existsSync(path.join(package_, 'build', 'Release', 'virt_uv.node')));
-  });
 });

@@ -15,7 +15,7 @@ const asSource = (main, args) => `
 
 // { code, signal, stdout, stderr } of a process that ran `main(...args)`. At the limit it is killed and the promise
 // rejected.
-function runProgram(main, { args = [], env = {} } = {}) {
+function runProgram(main, { args = [], env = {}, limitMs = LIMIT_MS } = {}) {
   const child = spawn(process.execPath, ['-e', asSource(main, args)], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
@@ -26,8 +26,8 @@ function runProgram(main, { args = [], env = {} } = {}) {
   return new Promise((resolve, reject) => {
     const limit = setTimeout(() => {
       child.kill('SIGKILL');
-      reject(new Error(`the program still ran after ${LIMIT_MS} ms; it said:\n${output.stdout}${output.stderr}`));
-    }, LIMIT_MS);
+      reject(new Error(`the program still ran after ${limitMs} ms; it said:\n${output.stdout}${output.stderr}`));
+    }, limitMs);
     child.on('close', (code, signal) => {
       clearTimeout(limit);
       resolve({ ...output, code, signal });

@@ -42,6 +42,14 @@ const sync = {
   eventsCounted: counter.func('int events_counted()'),
 };
 
+// virt-uv, loaded once more in this thread: from the same files, or from another folder.
+function reloadVirtUv() {
+  const folder = path.dirname(require.resolve('virt-uv'));
+  for (const file of Object.keys(require.cache)) if (path.dirname(file) === folder) delete require.cache[file];
+  return require('virt-uv');
+}
+const secondVirtUv = () => require(process.env.VIRT_UV_SECOND_COPY);
+
 const openFds = () => fs.readdirSync('/proc/self/fd').length;
 
-Object.assign(globalThis, { virtUv, Connection, once, say, startWorker, sync, openFds });
+Object.assign(globalThis, { virtUv, Connection, once, say, startWorker, sync, openFds, reloadVirtUv, secondVirtUv });

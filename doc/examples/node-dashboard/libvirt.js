@@ -7,8 +7,10 @@
 // not a pointer, so a late event does not reach freed memory: its number is not found.
 'use strict';
 
-const { EventEmitter } = require('events');
+const { EventEmitter, once } = require('events');
+const path = require('path');
 const { promisify } = require('util');
+const { Worker } = require('worker_threads');
 const koffi = require('koffi');
 
 const libvirt = koffi.load('libvirt.so.0');
@@ -16,15 +18,18 @@ const libc = koffi.load('libc.so.6');
 
 koffi.proto('int lifecycle_callback(void *conn, void *domain, int event, int detail, void *opaque)');
 koffi.proto('void close_callback(void *conn, int reason, void *opaque)');
-const VirError = koffi.struct({ code: 'int', domain: 'int', message: 'char *' });
+const VirError = koffi.struct('virError', {
+  code: 'int', domain: 'int', message: 'char *', level: 'int', conn: 'void *', dom: 'void *',
+  str1: 'char *', str2: 'char *', str3: 'char *', int1: 'int', int2: 'int', net: 'void *',
+});
 
 const local = (prototype) => libvirt.func(prototype);
 const blocking = (prototype) => promisify(libvirt.func(prototype).async);
 
 const virDomainGetName = local('const char *virDomainGetName(void *domain)');
 const virDomainFree = local('int virDomainFree(void *domain)');
-const virConnGetLastError = local('void *virConnGetLastError(void *conn)');
-const virConnectOpen = blocking('void *virConnectOpen(const char *uri)');
+const virConnCopyLastError = local('int virConnCopyLastError(void *conn, virError *to)');
+const virResetError = local('void virResetError(virError *error)');
 const virConnectClose = blocking('int virConnectClose(void *conn)');
 const virConnectSetKeepAlive = blocking('int virConnectSetKeepAlive(void *conn, int interval, uint count)');
 const virConnectRegisterCloseCallback = blocking(
@@ -62,15 +67,32 @@ const events = [
 const connections = new Map();
 let lastNumber = 0;
 
+// What a callback throws stays inside koffi, which then calls no callback until one of its own functions returns. So
+// what a listener throws is thrown again in a microtask, where it is an uncaught exception.
+function emit(number, ...event) {
+  try {
+    connections.get(Number(number))?.emit(...event);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
+
 const onLifecycle = koffi.register((_conn, domain, event, detail, opaque) => {
   const name = virDomainGetName(domain);
-  connections.get(Number(opaque))?.emit('lifecycle', { name, event: events[event] ?? String(event), detail });
+  emit(opaque, 'lifecycle', { name, event: events[event] ?? String(event), detail });
   return 0;
 }, 'lifecycle_callback *');
 
-const onClose = koffi.register((_conn, reason, opaque) => {
-  connections.get(Number(opaque))?.emit('closed', reason);
-}, 'close_callback *');
+const onClose = koffi.register((_conn, reason, opaque) => emit(opaque, 'closed', reason), 'close_callback *');
+
+async function openConnection(uri) {
+  const worker = new Worker(path.join(__dirname, 'open.js'), { workerData: uri });
+  const [{ conn, reason }] = await once(worker, 'message');
+  if (!conn) throw new Error(reason);
+  return conn;
+}
 
 /** Emits 'lifecycle' { name, event, detail } and, when the connection is lost, 'closed' (a virConnectCloseReason). */
 class Connection extends EventEmitter {
@@ -82,8 +104,7 @@ class Connection extends EventEmitter {
   static async open(uri, { keepAlive } = {}) {
     const connection = new Connection();
     connection.uri = uri;
-    connection.#conn = await virConnectOpen(uri);
-    if (!connection.#conn) throw new Error(`virConnectOpen(${uri}) failed`);
+    connection.#conn = await openConnection(uri);
     try {
       await connection.#listen();
     } catch (error) {
@@ -112,9 +133,17 @@ class Connection extends EventEmitter {
     return result;
   }
 
+  // libvirt keeps the error of the last call for the connection too. If two calls fail at the same time, it may be that
+  // of the other.
   #lastError() {
-    const error = virConnGetLastError(this.#conn);
-    return error ? koffi.decode(error, VirError).message : `${this.uri}: unknown error`;
+    const error = koffi.alloc(VirError, 1);
+    try {
+      if (virConnCopyLastError(this.#conn, error) < 0) return `${this.uri}: unknown error`;
+      return koffi.decode(error, VirError).message;
+    } finally {
+      virResetError(error);
+      koffi.free(error);
+    }
   }
 
   /** [{ name, state }], by name. */

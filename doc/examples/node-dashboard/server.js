@@ -3,6 +3,7 @@
 // A page that lists the domains of any number of libvirt connections and follows them live. One process, one loop:
 // libvirt's events, HTTP, and the stream of server-sent events to each browser.
 //
+//     (cd ../../.. && meson setup build -Dnode=enabled && ninja -C build)
 //     npm install && node server.js [--port N] URI...      # test:///default will do for a first look
 //
 // The page shows what libvirt reports: a button calls libvirt, and the row changes when the event comes, also for
