@@ -11,6 +11,8 @@
 #         tsan        the same under ThreadSanitizer
 #         memcheck    a million calls out of callbacks, under valgrind
 #         libvirtd    tens of thousands of connections to a real libvirtd, which is killed and stopped
+#         hosts       1,024 hosts in one virt-uv-events, without and with a hundred dead ones
+#         events      faults all around virt-uv-events, in rounds; each event has come, or its loss is announced
 #         fuzz        a million inputs, by libFuzzer, guided by the coverage of the core
 #         coverage    tools/coverage.sh: how much of lib/ the tests run
 #         mutation    test/mutation/mutate.py: do the tests notice a change of a line of lib/?
@@ -37,7 +39,7 @@ suites() {
     "$@" >"$tree/soak.out" 2>&1 || status=$?
   [[ $status == 0 ]] || cat "$tree/meson-logs/soak.txt"
   grep -hE ' OK | FAIL |SKIP|TIMEOUT' "$tree/soak.out"
-  grep -hE '^ +[0-9]+ (operations|flips)|made to fail|[0-9] connections|^[0-9]+ programs' \
+  grep -hE '^ +[0-9]+ (operations|flips)|made to fail|[0-9] connections|^[0-9]+ (programs|rounds)' \
     "$tree/meson-logs/soak.txt" || true
   return "$status"
 }
@@ -67,6 +69,22 @@ libvirtd() {
   suites gcc 20 stress-libvirtd worker-calls
 }
 
+events() {
+  configure build-check/gcc -Dwerror=true -Dchecks=true -Dnode=enabled
+  suites gcc 200 accounted
+}
+
+# The number of hosts is the claim, so VIRT_UV_SOAK does not change it.
+hosts() {
+  configure build-check/gcc -Dwerror=true -Dchecks=true -Dnode=enabled
+  VIRT_UV_HOSTS=1024,100 suites gcc 1 many_hosts
+  local dead
+  for dead in 0 100; do
+    PYTHONPATH=test/support VIRT_UV_EVENTS=build-check/gcc/tools/events/virt-uv-events \
+      python3 -B test/integration/many_hosts.py --dead $dead
+  done
+}
+
 fuzz() {
   local tree=build-check/fuzz
   CC=clang CXX=clang++ configure $tree -Db_sanitize=address,undefined -Db_lundef=false -Dchecks=true \
@@ -82,10 +100,10 @@ coverage() { tools/coverage.sh; }
 
 mutation() { test/mutation/mutate.py --number "$(times 320 | awk '{ print int($1 + 0.999) }')"; }
 
-[[ $# -gt 0 ]] || set -- stress asan tsan memcheck libvirtd fuzz coverage mutation
+[[ $# -gt 0 ]] || set -- stress asan tsan memcheck libvirtd hosts events fuzz coverage mutation
 for part; do
-  [[ $part =~ ^(stress|asan|tsan|memcheck|libvirtd|fuzz|coverage|mutation)$ ]] && continue
-  sed -n '4,20s/^# \?//p' "$0"
+  [[ $part =~ ^(stress|asan|tsan|memcheck|libvirtd|hosts|events|fuzz|coverage|mutation)$ ]] && continue
+  sed -n '4,22s/^# \?//p' "$0"
   exit 2
 done
 tools/deps.sh test

@@ -102,6 +102,7 @@ class Keepalive(OnALibvirtd):
             program = self.watch("--keepalive", "1:1", "--no-reconnect", uri=Libvirtd.uri_of(relay.socket))
             relay.wait_for(SERVER_PONG, 1, LIMIT)
             relay.fall_silent()
+            program.expect("connection lost: ", "keepalive")
             program.expect_said("lost: ", "keepalive")
             self.assertEqual(program.end(), 1)
 

@@ -71,31 +71,44 @@ class ClosedFds(unittest.TestCase):
                 self.assertEqual(status, 0)
 
 
-class Threads(unittest.TestCase):
-    def test_that_cannot_be_started_make_connections_wait_and_are_told_once(self):
+class AsAnotherUser(unittest.TestCase):
+    def setUp(self):
         if os.geteuid() != 0:
             self.skipTest("needs root, to be another user")
-
         # A copy, as that user may be barred from the build tree.
-        folder = self.enterContext(tempfile.TemporaryDirectory())
-        os.chmod(folder, 0o755)
-        program = shutil.copy(os.environ["VIRT_UV_EVENTS"], folder)
-        shutil.copy(os.environ["VIRT_UV_LIBRARY"], os.path.join(folder, "libvirt-uv.so.0"))
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        os.chmod(self.folder, 0o755)
+        self.program = shutil.copy(os.environ["VIRT_UV_EVENTS"], self.folder)
+        shutil.copy(os.environ["VIRT_UV_LIBRARY"], os.path.join(self.folder, "libvirt-uv.so.0"))
 
+    def watch(self, *arguments, threads=1000, **environment):
         def become_another_user():
-            resource.setrlimit(resource.RLIMIT_NPROC, (40, 40))
+            resource.setrlimit(resource.RLIMIT_NPROC, (threads, threads))
             os.setgroups([])
             os.setgid(OTHER_USER)
             os.setuid(OTHER_USER)
 
+        return Program(self.program, *arguments, env={"LD_LIBRARY_PATH": self.folder, **environment},
+                       preexec_fn=become_another_user)
+
+    def test_threads_that_cannot_be_started_make_connections_wait_and_are_told_once(self):
         with Relay() as dead:
             dead.let_everybody_in()
             uris = [word for _ in range(60) for word in ("-c", f"test+unix:///default?socket={dead.socket}")]
-            with Program(program, *uris, env={"LD_LIBRARY_PATH": folder}, preexec_fn=become_another_user) as started:
+            with self.watch(*uris, threads=40) as started:
                 started.expect_said("no more than", "threads can be started")
                 dead.wait_for(UNANSWERED, 30, LIMIT)
                 self.assertEqual(started.end(TERMINATE), NEVER_CONNECTED)
                 self.assertEqual(sum("threads can be" in line for line in started.stderr.seen), 1)
+
+    def test_an_alias_of_libvirt_s_configuration_is_a_connection(self):
+        """Root's configuration is the machine's; another user's is where XDG_CONFIG_HOME says."""
+        os.mkdir(os.path.join(self.folder, "libvirt"))
+        with open(os.path.join(self.folder, "libvirt", "libvirt.conf"), "w", encoding="utf-8") as configuration:
+            configuration.write(f'uri_aliases = ["local={URI}"]\n')
+        with self.watch("-c", "local", XDG_CONFIG_HOME=self.folder) as program:
+            program.expect("local: connection opened")
+            self.assertEqual(program.end(TERMINATE), 0)
 
 
 class OpenFiles(unittest.TestCase):

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import unittest
 
-from program import LIMIT, TERMINATE, events
+from program import LIMIT, TERMINATE, TIME, events, run_events
 
 URI = "test:///default"
 NOWHERE = "test+unix:///default?socket=/nonexistent/libvirt-sock"
@@ -88,6 +88,26 @@ class Notify(unittest.TestCase):
             program.expect_said("the service manager cannot be told")
             self.assertEqual(program.end(TERMINATE), 4)
             self.assertEqual(sum("service manager" in line for line in program.stderr.seen), 1)
+
+
+class Journal(unittest.TestCase):
+    """Standard error is the journal where JOURNAL_STREAM names it (systemd.exec(5))."""
+
+    def lines(self, *arguments, inode=0):
+        with tempfile.TemporaryFile("w+") as file:
+            status = os.fstat(file.fileno())
+            stream = f"{status.st_dev}:{inode or status.st_ino}"
+            run_events(*arguments, "--timeout", "1", stderr=file, env={"JOURNAL_STREAM": stream})
+            file.seek(0)
+            return file.read().splitlines()
+
+    def test_gets_the_priority_of_each_line_in_place_of_the_time(self):
+        self.assertEqual([line[:3] for line in self.lines("-c", URI)], ["<6>"])
+        self.assertRegex(self.lines("-c", NOWHERE)[0], "^<4>test.*: cannot be opened")
+        self.assertRegex(self.lines("-c", NOWHERE, "--no-reconnect")[0], "^<3>test.*: cannot be opened")
+
+    def test_of_another_stream_is_none_of_its(self):
+        self.assertRegex(self.lines("-c", URI, inode=1)[0], TIME)
 
 
 class Unit(unittest.TestCase):
