@@ -80,7 +80,7 @@ Attachment *new_attachment(napi_env env) {
   JS_CHECK(napi_get_uv_event_loop(env, &loop));
   auto *const attachment = new Attachment(env, loop);
   const auto finalize = [](napi_env, void *data, void *) {
-    forget_module();
+    clear_module();
     delete static_cast<Attachment *>(data);
   };
   JS_CHECK(napi_set_instance_data(env, attachment, finalize, nullptr));

@@ -61,7 +61,7 @@ Entry first_copy() {
   return load; /* under a name that does not end in .node */
 }
 
-void forget_module() { module_of_thread = Module(); }
+void clear_module() { module_of_thread = Module(); }
 
 }  // namespace virt_uv::node
 

@@ -23,7 +23,7 @@ using Entry = napi_value (*)(napi_env env, napi_value exports);
 Entry first_copy();
 
 void fill_exports(napi_env env, napi_value exports); /* a thread's first load: in addon.cpp */
-void forget_module();                                /* the environment of the calling thread ends */
+void clear_module();                                 /* the environment of the calling thread ends */
 
 }  // namespace virt_uv::node
 

@@ -53,7 +53,7 @@ std::string temporary_name() {
   return std::string(directory) + "/it";
 }
 
-void forget(const std::string &name) {
+void erase(const std::string &name) {
   unlink(name.c_str());
   rmdir(name.substr(0, name.rfind('/')).c_str());
 }
@@ -72,7 +72,7 @@ Ends make_fifo(World &world) {
   // The reader opens first and without waiting for the writer, who would wait for it.
   const int reader = open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   const int writer = open(name.c_str(), O_WRONLY | O_CLOEXEC);
-  forget(name);
+  erase(name);
   const Ends ends = own(world, reader, writer);
   check(fcntl(reader, F_SETFL, 0), "fcntl");
   return ends;
@@ -128,7 +128,7 @@ int make_file(World &world, int flags) {
   const int created = world.own(open(name.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
   put(created, 10);
   const int fd = open(name.c_str(), flags | O_CLOEXEC);
-  forget(name);
+  erase(name);
   world.close(created);
   return world.own(fd);
 }

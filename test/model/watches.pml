@@ -56,7 +56,7 @@
 #define WITH_ARMED(word, events) (((word) & ~12) | ((events) << 2))
 #define COVERS(armed, wanted) (((wanted) & ~(armed)) == 0)
 #define IS_LIVE(word) (((word) & LIVE) != 0)
-#define IS(word, generation) (IS_LIVE(word) && GENERATION(word) == (generation))
+#define IS_LIVE_AS(word, generation) (IS_LIVE(word) && GENERATION(word) == (generation))
 
 /* Every add gets a number of its own, which is its opaque and its duplicate fd too. */
 #define REGISTRATION(slot) (((slot) - 1) * GENERATIONS + GENERATION(word[slot]) + 1)
@@ -169,13 +169,13 @@ inline leave_to_libuv(slot_) {
   muted[slot_] = 0
 }
 
-/* KernelMute::bring_in_line(). What others change while it holds the lock, it follows before it lets go. */
-inline follow(slot_, generation_) {
+/* KernelMute::bring_in_line(). What others change while it holds the lock, it brings in line before it lets go. */
+inline bring_in_line(slot_, generation_) {
   if
 #ifdef BREAK_LIVE
   :: has_masks && ARMED(word[slot_]) ->
 #else
-  :: has_masks && IS(word[slot_], generation_) && direct[slot_] && ARMED(word[slot_]) ->
+  :: has_masks && IS_LIVE_AS(word[slot_], generation_) && direct[slot_] && ARMED(word[slot_]) ->
 #endif
      fd_masked = (fd_closed[dup[slot_]] || !IS_POLLED(slot_, dup[slot_]));
      assert(!fd_masked);
@@ -231,7 +231,7 @@ inline end_call(on_loop) {
   goto RETURN
 }
 
-inline forget_choice() {
+inline clear_choice() {
   generation = 0;
   mask = 0;
   old = 0
@@ -258,7 +258,7 @@ inline release_inside(on_loop) {
 
 /* A call's last steps, when the watch is told of. */
 inline told(on_loop) {
-  forget_choice();
+  clear_choice();
   release_inside(on_loop);
   if
   :: wakes -> wakes = 0; wake(on_loop)
@@ -282,7 +282,7 @@ inline update(on_loop) {
   pushes = (!(old & DIRTY) && (word_after & DIRTY));
   wakes = pushes;
 #ifndef BREAK_FOLLOW
-  follows = (direct[slot] && (mask == 0) != (WANTED(old) == 0));
+  tells_kernel = (direct[slot] && (mask == 0) != (WANTED(old) == 0));
 #endif
   mask = 0;
   old = 0;
@@ -307,7 +307,7 @@ inline libvirt_calls(on_loop) {
        word[slot] = word[slot] | LIVE | mask | (mask != 0 -> DIRTY : 0);
        wakes = 1;
        if
-       :: mask != 0 -> forget_choice(); goto PUSH
+       :: mask != 0 -> clear_choice(); goto PUSH
        :: else -> told(on_loop)
        fi
      }
@@ -316,7 +316,7 @@ inline libvirt_calls(on_loop) {
        choose_mask();
        old = word[slot];
        if
-       :: !IS(old, generation) || WANTED(old) == mask -> forget_choice(); slot = NONE; goto RETURN
+       :: !IS_LIVE_AS(old, generation) || WANTED(old) == mask -> clear_choice(); slot = NONE; goto RETURN
        :: else -> begin_call(on_loop)
        fi;
 #ifdef BREAK_UPDATE
@@ -328,7 +328,7 @@ inline libvirt_calls(on_loop) {
   :: atomic { /* REMOVE_SWAP */
        choose_id();
        if
-       :: !IS(word[slot], generation) -> forget_choice(); slot = NONE; goto RETURN
+       :: !IS_LIVE_AS(word[slot], generation) -> clear_choice(); slot = NONE; goto RETURN
        :: else -> begin_call(on_loop)
        fi;
        removes = 1;
@@ -340,7 +340,7 @@ inline libvirt_calls(on_loop) {
        fd = (word[slot] & POLLED -> NONE : dup[slot]);
        word[slot] = (WITH_WANTED(word[slot], 0) & ~LIVE) | DIRTY;
        word_after = word[slot];
-       forget_choice();
+       clear_choice();
        if
        :: fd != NONE -> goto REMOVE_CLOSE
        :: else -> mark_changed(on_loop)
@@ -372,7 +372,7 @@ PUSH:
 FOLLOW:
   atomic {
     if
-    :: follows -> follows = 0; follow(slot, generation)
+    :: tells_kernel -> tells_kernel = 0; bring_in_line(slot, generation)
     :: else
     fi;
     told(on_loop)
@@ -397,7 +397,7 @@ WAKE_SEND:
 active [WORKERS] proctype worker() {
   byte slot, generation, mask, fd;
   short old, word_after;
-  bit pushes, removes, wakes, follows;
+  bit pushes, removes, wakes, tells_kernel;
 
 RETURN:
   do
@@ -536,7 +536,7 @@ inline dispatch() {
 active proctype the_loop() {
   byte slot, generation, mask, fd; /* of a call that comes in */
   short old, word_after;
-  bit pushes, removes, wakes, follows;
+  bit pushes, removes, wakes, tells_kernel;
   mtype caller, phase, phase_of_call, why;
   byte watch, events, arms;  /* at hand */
   byte list, frees, freeing; /* taken, and not yet done */
@@ -683,7 +683,7 @@ DIRECT_SWAP:
   }
 MUTED:
   atomic {
-    follow(watch, GENERATION(word[watch]));
+    bring_in_line(watch, GENERATION(word[watch]));
     if
     :: muted[watch] -> end_on_poll()
     :: else

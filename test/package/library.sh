@@ -10,27 +10,27 @@ set -u
 library=$1 list=$2
 failed=0
 
-complain() {
+report() {
   echo "library.sh: $*" >&2
   failed=1
 }
 
 dynamic=$(readelf --wide --dynamic "$library") || exit 1
-[[ $dynamic == *'soname: [libvirt-uv.so.0]'* ]] || complain "the SONAME isn't libvirt-uv.so.0"
+[[ $dynamic == *'soname: [libvirt-uv.so.0]'* ]] || report "the SONAME isn't libvirt-uv.so.0"
 # libvirt keeps pointers into the library for as long as the process lives.
-grep -q 'FLAGS_1.*NODELETE' <<< "$dynamic" || complain "dlclose could unload it: link it with -z nodelete"
-grep -Eq 'RPATH|RUNPATH' <<< "$dynamic" && complain "it carries a search path of its own"
+grep -q 'FLAGS_1.*NODELETE' <<< "$dynamic" || report "dlclose could unload it: link it with -z nodelete"
+grep -Eq 'RPATH|RUNPATH' <<< "$dynamic" && report "it carries a search path of its own"
 
 # Inside Node, and wherever libuv.so.1 isn't the host's, a libuv of our own would drive the host's loop with the wrong
 # code.
 inside=$(nm --defined-only "$library" | awk '$3 ~ /^uv_/ { print $3 }' | head -3)
-[ -z "$inside" ] || complain "libuv's code is inside: $inside"
+[ -z "$inside" ] || report "libuv's code is inside: $inside"
 nm --dynamic --undefined-only "$library" | grep -q 'uv_poll_start' ||
-  complain "it doesn't take uv_poll_start from the process"
+  report "it doesn't take uv_poll_start from the process"
 
 exported=$(nm --dynamic --defined-only --format=posix "$library" | awk '{ print $1 }' | LC_ALL=C sort)
 difference=$(diff <(grep -v '^#' "$list") - <<< "$exported") ||
-  complain "the exported symbols are not those reviewed in $list (<: gone, >: new):
+  report "the exported symbols are not those reviewed in $list (<: gone, >: new):
 $difference"
 
 exit "$failed"

@@ -133,7 +133,7 @@ class Round:
         return Program("virsh", "--quiet", "-c", self.libvirtd.uri, "; ".join(commands), stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
 
-    def settle(self):
+    def catch_up(self):
         """Each connection is open, and tells of the last of some events."""
         with self.storm(FEW) as virsh:
             self.test.assertEqual(virsh.end(), 0)
@@ -154,7 +154,7 @@ class Round:
             undo()
             virsh.end()
         self.wait("a reopening", lambda account: all(account.openings[uri] > account.losses[uri] for uri in self.uris))
-        self.settle()
+        self.catch_up()
 
     def hesitate(self):
         """The daemon is stopped for a moment, too short to lose a connection unless the machine is slow."""
@@ -171,14 +171,14 @@ class Round:
         self.reader.wake()
         self.wait("the rest", lambda account: self.all() == account.delivered + account.missing_at_losses +
                   account.announced_as_dropped)
-        self.settle()
+        self.catch_up()
 
     def run(self):
         arguments = [word for uri in self.uris for word in ("-c", uri)]
         with self.reader.watch("-e", "lifecycle", "--keepalive", "1:1", "--queue", QUEUE, *arguments) as self.program:
             for _ in self.uris:
                 self.program.expect_said(READY)
-            self.settle()
+            self.catch_up()
             self.hesitate()
             self.oversleep(FEW)
             self.test.assertEqual(self.account().announced_as_dropped, 0)
