@@ -5,7 +5,6 @@
 import json
 import os
 import re
-import resource
 import unittest
 
 from libvirtd import Libvirtd
@@ -251,16 +250,15 @@ class Stats(OnALibvirtd):
 
 class OutOfFiles(OnALibvirtd):
     def test_a_connection_is_not_left_open_and_deaf(self):
-        """The limit shrinks while the host is down: the reopened connection gets no watch, and is tried again."""
-        program = self.watch()
-        self.libvirtd.kill()
-        program.expect_said("trying again in")
-        hard = resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE)[1]
-        used = max(int(fd) for fd in os.listdir(f"/proc/{program.process.pid}/fd"))
-        resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE, (used + 1, hard))
-        self.libvirtd.start()
-        program.expect_said("cannot be opened")
-        resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE, (hard, hard))
+        """libvirt opens it without a watch on its socket, and says nothing."""
+        full, socket = f"{self.libvirtd.folder}/full", f"{self.libvirtd.folder}/comes-later"
+        surroundings = {"LD_PRELOAD": os.environ["VIRT_UV_SURROUNDINGS"], "VIRT_UV_NO_DUPLICATES": full}
+        program = self.enterContext(events("-c", Libvirtd.uri_of(socket), env=surroundings))
+        program.expect_said("cannot be opened", "trying again in")
+        with open(full, "w", encoding="utf-8"):
+            os.symlink(self.libvirtd.socket, socket)
+        program.expect_said("cannot be watched")
+        os.unlink(full)
         self.libvirtd.reach(program)
         self.assertEqual(program.end(INTERRUPT), 0)
 

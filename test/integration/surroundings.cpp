@@ -4,10 +4,14 @@
  *
  *   VIRT_UV_STUCK_FD=N      write(2) to fd N never returns, as for a file on a server that is dead
  *   VIRT_UV_CLOCK=SECONDS   the wall clock stands at SECONDS (of the epoch, possibly negative) and three quarters
- *   VIRT_UV_LIBVIRT=NUMBER  libvirt says that it is this version */
+ *   VIRT_UV_LIBVIRT=NUMBER  libvirt says that it is this version
+ *   VIRT_UV_NO_DUPLICATES=FILE  while FILE is there, no fd can be duplicated: none is free */
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdarg>
 #include <cstdlib>
 #include <ctime>
 
@@ -27,6 +31,21 @@ ssize_t write(int fd, const void *bytes, size_t size) {
   while (stuck != nullptr && std::atoi(stuck) == fd) pause();
   static auto *real_write = real<ssize_t(int, const void *, size_t)>("write");
   return real_write(fd, bytes, size);
+}
+
+/* As the library calls it: built with _FILE_OFFSET_BITS=64. */
+int fcntl64(int fd, int command, ...) {
+  va_list arguments;
+  va_start(arguments, command);
+  void *argument = va_arg(arguments, void *); /* an int is passed in the same way */
+  va_end(arguments);
+  const char *file = std::getenv("VIRT_UV_NO_DUPLICATES");
+  if (command == F_DUPFD_CLOEXEC && file != nullptr && access(file, F_OK) == 0) {
+    errno = EMFILE;
+    return -1;
+  }
+  static auto *real_fcntl = real<int(int, int, ...)>("fcntl64");
+  return real_fcntl(fd, command, argument);
 }
 
 int virGetVersion(unsigned long *ret, const char *type, unsigned long *type_version) {
