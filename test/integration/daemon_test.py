@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import time
 import unittest
 
 from libvirtd import Libvirtd
@@ -204,6 +205,22 @@ class States(OnALibvirtd):
             self.assertEqual(types, ([types[0]] + ["Resumed" if types[0] == "Suspended" else "Suspended", types[0]] *
                                      len(types))[: len(types)])
             self.assertEqual(types[-1], {"paused": "Suspended", "running": "Resumed"}[printed[0]])
+
+    def test_come_before_an_event_that_comes_while_they_are_listed(self):
+        slow = f"{self.libvirtd.folder}/slow"
+        with open(slow, "w", encoding="utf-8"):
+            surroundings = {"LD_PRELOAD": os.environ["VIRT_UV_SURROUNDINGS"], "VIRT_UV_SLOW_LIST": slow}
+        other = self.watch()
+        program = self.enterContext(events("-c", self.libvirtd.uri, "--state", "--json", env=surroundings))
+        deadline = time.monotonic() + LIMIT
+        while not os.path.exists(f"{slow}.read"):
+            self.assertLess(time.monotonic(), deadline, "the states are never listed")
+        self.libvirtd.virsh("suspend test")
+        self.libvirtd.reach(other)
+        os.unlink(slow)
+        records = self.told(program, '"mark-')
+        told = [(record["event"], record.get("state") or record["type"]) for record in records]
+        self.assertEqual(told[:3], [("connection", "opened"), ("state", "running"), ("lifecycle", "Suspended")])
 
 
 class OneDomain(OnALibvirtd):
