@@ -6,6 +6,7 @@
 
 const assert = require('assert');
 const fs = require('fs');
+const http = require('http');
 const os = require('os');
 const path = require('path');
 const { after, before, test } = require('node:test');
@@ -102,7 +103,7 @@ test('only what a state allows can be clicked', bounded, async () => {
 test('what libvirt refuses is told', bounded, async () => {
   const ask = (query) =>
     page.evaluate(async (q) => {
-      const r = await fetch(`/act?${q}`, { method: 'POST' });
+      const r = await fetch(`/act?${q}`, { method: 'POST', headers });
       return [r.status, await r.text()];
     }, query);
   const [status, text] = await ask(new URLSearchParams({ uri: LOCAL, action: 'start', name: 'test' }).toString());
@@ -113,6 +114,36 @@ test('what libvirt refuses is told', bounded, async () => {
   assert.strictEqual((await ask(close))[0], 400);
 });
 
+// As another site has the browser ask, or a program that is no browser.
+function request(method, path, headers) {
+  return new Promise((resolve, reject) => {
+    const { port } = new URL(url);
+    const sent = http.request({ host: '127.0.0.1', port, method, path, headers }, (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode));
+    });
+    sent.on('error', reject).end();
+  });
+}
+
+test('other sites are refused, and change nothing', bounded, async () => {
+  const { host } = new URL(url);
+  const suspend = `/act?${new URLSearchParams({ uri: LOCAL, action: 'suspend', name: 'test' })}`;
+  const token = await page.$eval('meta[name=token]', (meta) => meta.content);
+  const evil = 'evil.example';
+  assert.strictEqual(await request('POST', suspend, { host: evil, origin: `http://${evil}`, 'x-token': token }), 403);
+  assert.strictEqual(await request('POST', suspend, { host, origin: `http://${evil}`, 'x-token': token }), 403);
+  assert.strictEqual(await request('POST', suspend, { host, origin: `http://${host}` }), 403);
+  assert.strictEqual(await request('POST', suspend, { host, 'x-token': 'TOKEN' }), 403);
+  assert.strictEqual(await request('GET', '/', { host: evil }), 403);
+  assert.strictEqual(await request('GET', '/events', { host, origin: `http://${evil}` }), 403);
+  await shown(LOCAL, 'running');
+  assert.strictEqual(await request('POST', suspend, { host, 'x-token': token }), 204);
+  await shown(LOCAL, 'paused');
+  await click(LOCAL, 'resume');
+  await shown(LOCAL, 'running');
+});
+
 test('a connection that dies is shown, and the other one goes on', bounded, async () => {
   await libvirtd.kill();
   await page.waitForFunction(
@@ -120,6 +151,8 @@ test('a connection that dies is shown, and the other one goes on', bounded, asyn
     { timeout: 30000 },
     libvirtd.uri,
   );
+  const told = await page.$eval(`section[data-uri="${libvirtd.uri}"] small`, (status) => status.textContent);
+  assert.match(told, /; trying again in [0-9]+ s$/);
   await click(LOCAL, 'suspend');
   await shown(LOCAL, 'paused');
   await click(LOCAL, 'resume');
@@ -128,4 +161,15 @@ test('a connection that dies is shown, and the other one goes on', bounded, asyn
 
 test('all of it without a reload', bounded, async () => {
   assert.strictEqual(await page.evaluate(() => window.loadedOnce), true);
+});
+
+test('a server that has gone is told, and so is its return', bounded, async () => {
+  const told = (text) =>
+    page.waitForFunction((expected) => document.getElementById('lost').textContent.includes(expected), bounded, text);
+  const { port } = new URL(url);
+  await dashboard.stop();
+  await told('does not answer');
+  dashboard = new Dashboard([LOCAL]);
+  await dashboard.start(Number(port));
+  await page.waitForFunction(() => document.getElementById('lost').textContent === '', bounded);
 });

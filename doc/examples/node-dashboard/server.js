@@ -7,16 +7,24 @@
 //     npm install && node server.js [--port N] URI...      # test:///default will do for a first look
 //
 // The page shows what libvirt reports: a button calls libvirt, and the row changes when the event comes, also for
-// changes that were made elsewhere. A connection that is lost is shown as lost, and opened again.
+// changes that were made elsewhere. A connection that is lost is shown as lost, with the reason, and opened again.
+//
+// Whoever can reach the page can suspend domains. So it is on the loopback address only, and answers nothing that
+// another site has the browser ask: neither under another name for this address (Host), nor from a page of another
+// server (Origin); and an action needs the token that is in the page.
 'use strict';
 
+const crypto = require('crypto');
 const fs = require('fs');
 const http = require('http');
 const path = require('path');
 const virtUv = require('virt-uv');
 const { Connection } = require('./libvirt.js');
 
-const RETRY_MS = 2000;
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 60000;
+// virConnectCloseReason, in virsh's words.
+const REASONS = ['I/O error', 'end of file', 'keepalive timeout', 'closed by the client'];
 const ACTIONS = new Set(['start', 'suspend', 'resume']);
 const KEEP_ALIVE = { interval: 5, count: 3 };
 
@@ -28,6 +36,7 @@ class Host {
   #connecting = null;
   #retry = null;
   #stopped = false;
+  #pause = FIRST_PAUSE_MS;
 
   constructor(uri, changed) {
     this.uri = uri;
@@ -46,12 +55,12 @@ class Host {
     try {
       this.#connection = await Connection.open(this.uri, { keepAlive: KEEP_ALIVE });
       this.#connection.on('lifecycle', () => this.#refresh());
-      this.#connection.on('closed', () => this.#lost());
+      this.#connection.on('closed', (reason) => this.#lost(REASONS[reason] ?? String(reason)));
       this.status = 'connected';
+      this.#pause = FIRST_PAUSE_MS;
       await this.#refresh();
     } catch (error) {
-      this.#show(error.message, []);
-      this.#retryLater();
+      this.#retryLater(error.message);
     }
   }
 
@@ -78,11 +87,10 @@ class Host {
     }
   }
 
-  async #lost() {
+  async #lost(reason) {
     const connection = this.#connection;
     this.#connection = null;
-    this.#show('connection lost', []);
-    this.#retryLater();
+    this.#retryLater(`connection lost: ${reason}`);
     await connection?.close();
   }
 
@@ -92,14 +100,17 @@ class Host {
     this.changed(this);
   }
 
-  #retryLater() {
-    if (!this.#stopped) this.#retry = setTimeout(() => this.connect(), RETRY_MS);
+  #retryLater(why) {
+    this.#show(`${why}; trying again in ${this.#pause / 1000} s`, []);
+    if (!this.#stopped) this.#retry = setTimeout(() => this.connect(), this.#pause);
+    this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE_MS);
   }
 }
 
 class Dashboard {
   #browsers = new Set();
-  #page = fs.readFileSync(path.join(__dirname, 'index.html'));
+  #token = crypto.randomBytes(16).toString('hex');
+  #page = fs.readFileSync(path.join(__dirname, 'index.html'), 'utf8').replace('TOKEN', this.#token);
 
   constructor(uris) {
     this.hosts = uris.map((uri) => new Host(uri, (host) => this.#publish(host)));
@@ -129,16 +140,24 @@ class Dashboard {
     browser.write(`id: ${this.hosts.indexOf(host)}\ndata: ${JSON.stringify(host.view)}\n\n`);
   }
 
+  // A browser sends Origin with each POST; a name that another site has pointed here is in Host.
+  #isFromThePage({ headers: { host, origin } }) {
+    const { port } = this.server.address();
+    return [`127.0.0.1:${port}`, `localhost:${port}`].includes(host) && [undefined, `http://${host}`].includes(origin);
+  }
+
   #serve(request, response) {
+    if (!this.#isFromThePage(request)) return response.writeHead(403).end('not for other sites\n');
     const url = new URL(request.url, 'http://localhost');
     if (request.method === 'GET' && url.pathname === '/') return this.#servePage(response);
     if (request.method === 'GET' && url.pathname === '/events') return this.#stream(response);
-    if (request.method === 'POST' && url.pathname === '/act') return this.#act(url.searchParams, response);
+    if (request.method === 'POST' && url.pathname === '/act') return this.#act(request, url.searchParams, response);
     response.writeHead(404).end('not found\n');
   }
 
   #servePage(response) {
-    response.setHeader('Content-Type', 'text/html; charset=utf-8').end(this.#page);
+    const headers = { 'Content-Type': 'text/html; charset=utf-8', 'Content-Security-Policy': "frame-ancestors 'none'" };
+    response.writeHead(200, headers).end(this.#page);
   }
 
   #stream(response) {
@@ -148,7 +167,8 @@ class Dashboard {
     for (const host of this.hosts) this.#send(response, host);
   }
 
-  async #act(parameters, response) {
+  async #act(request, parameters, response) {
+    if (request.headers['x-token'] !== this.#token) return response.writeHead(403).end('reload the page\n');
     const host = this.hosts.find(({ uri }) => uri === parameters.get('uri'));
     const action = parameters.get('action');
     if (!host || !ACTIONS.has(action)) return response.writeHead(400).end('no such connection or action\n');
