@@ -1,0 +1,184 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""lib/python in a real uvloop, with libvirt's own bindings: each case is a program of its own.
+
+Environment: VIRT_UV_SOURCE, the repository; VIRT_UV_LIBRARY, the library under test.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+import unittest
+
+from libvirtd import Libvirtd
+from program import INTERRUPT, LIMIT, Program
+
+SOURCE = pathlib.Path(os.environ["VIRT_UV_SOURCE"])
+ENVIRONMENT = {"PYTHONPATH": str(SOURCE / "lib/python")}
+BEGIN = """
+    import asyncio, libvirt, uvloop, virt_uv
+    LIFECYCLE = libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE
+
+    def run(main, loop_factory=uvloop.new_event_loop):
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(main)
+
+    def listen(conn, heard):
+        return conn.domainEventRegisterAny(None, LIFECYCLE, lambda _c, domain, event, *_: heard(event), None)
+"""
+
+
+def run(program, before=BEGIN):
+    """Its status, and the lines of its standard output and error."""
+    text = textwrap.dedent(before) + textwrap.dedent(program)
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", text], check=False, capture_output=True, text=True,
+                          timeout=LIMIT, env={**os.environ, **ENVIRONMENT})
+    return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
+
+
+class Uvloop(unittest.TestCase):
+    maxDiff = None
+
+    def check(self, program, *printed):
+        self.assertEqual(run(program), (0, list(printed), []))
+
+    def test_events_come_in_order_and_the_end_is_clean(self):
+        self.check("""
+            async def main():
+                heard = asyncio.Queue()
+                async with virt_uv.attached():
+                    conn = await asyncio.to_thread(libvirt.open, "test:///default")
+                    number = listen(conn, heard.put_nowait)
+                    domain = conn.lookupByName("test")
+                    for _ in range(50):
+                        domain.suspend()
+                        domain.resume()
+                    print([await heard.get() for _ in range(100)] == 50 * [3, 4])
+                    conn.domainEventDeregisterAny(number)
+                    conn.close()
+                    del domain, conn
+                    await virt_uv.drain()
+            run(main())
+        """, "True")
+
+    def test_the_loop_s_own_timers_and_sockets_go_on_meanwhile(self):
+        self.check("""
+            async def main():
+                async with virt_uv.attached():
+                    conn = libvirt.open("test:///default")
+                    listen(conn, lambda event: None)
+                    server = await asyncio.start_server(lambda r, w: (w.write(b"hello"), w.close()), "127.0.0.1", 0)
+                    ticks = [await asyncio.sleep(0.001, number) for number in range(20)]
+                    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+                    print(ticks == list(range(20)), await reader.read())
+                    writer.close()
+                    server.close()
+                    conn.close()
+            run(main())
+        """, "True b'hello'")
+
+    def test_a_program_may_end_while_it_is_attached(self):
+        self.check("""
+            async def main():
+                virt_uv.attach()
+                global conn
+                conn = libvirt.open("test:///default")
+                listen(conn, lambda event: None)
+            run(main())
+            print("closed")
+        """, "closed")
+
+    def test_another_loop_may_be_attached_after_the_first_was_closed(self):
+        self.check("""
+            async def one(first):
+                virt_uv.attach()
+                global conn, heard
+                if first:
+                    conn, heard = libvirt.open("test:///default"), []
+                    listen(conn, heard.append)
+                domain = conn.lookupByName("test")
+                domain.suspend() if first else domain.resume()
+                await asyncio.sleep(0.05)
+            run(one(True))
+            run(one(False))
+            while heard != [3, 4]:
+                run(one(False))
+            print(heard)
+        """, "[3, 4]")
+
+    def test_an_exception_in_a_callback_is_printed_and_later_events_come(self):
+        status, printed, said = run("""
+            async def main():
+                heard = asyncio.Queue()
+                def fail_first(event):
+                    heard.put_nowait(event)
+                    if event == 3:
+                        raise KeyError("in the callback")
+                async with virt_uv.attached():
+                    conn = libvirt.open("test:///default")
+                    listen(conn, fail_first)
+                    domain = conn.lookupByName("test")
+                    domain.suspend()
+                    domain.resume()
+                    print(await heard.get(), await heard.get())
+                    conn.close()
+            run(main())
+        """)
+        self.assertEqual((status, printed), (0, ["3 4"]))
+        self.assertIn("KeyError: 'in the callback'", said)
+
+    def test_a_loop_that_is_not_uvloop_s_is_refused_with_a_sentence(self):
+        self.check("""
+            async def main():
+                try:
+                    virt_uv.attach()
+                except TypeError as error:
+                    print(error)
+            run(main(), asyncio.SelectorEventLoop)
+        """, "virt_uv needs a loop of uvloop's, and this is asyncio.unix_events._UnixSelectorEventLoop: run it by "
+             "uvloop.run() or asyncio.Runner(loop_factory=uvloop.new_event_loop)")
+
+    def test_libvirtaio_s_place_is_busy(self):
+        status, printed, _ = run("""
+            import libvirtaio
+            async def main():
+                libvirtaio.virEventRegisterAsyncIOImpl()
+                try:
+                    virt_uv.attach()
+                except OSError as error:
+                    print(error.errno, "libvirtaio" in error.strerror)
+            run(main())
+        """)
+        self.assertEqual((status, printed), (0, ["16 True"]))
+
+    def test_what_needs_an_attachment_says_so_where_there_is_none(self):
+        status, printed, said = run("""
+            async def main():
+                for call in virt_uv.detach, virt_uv.drain:
+                    try:
+                        await call()
+                    except OSError as error:
+                        print(error.errno)
+            run(main())
+        """)
+        self.assertEqual((status, printed), (0, ["107", "107"]))
+        self.assertTrue(said)  # the library says which, and what to do
+
+
+class Example(unittest.TestCase):
+    def test_follows_a_daemon_s_domains_until_it_is_interrupted(self):
+        with Libvirtd() as libvirtd, Program(sys.executable, SOURCE / "doc/examples/python/events.py", libvirtd.uri,
+                                             env=ENVIRONMENT) as program:
+            program.expect("watching")
+            for _ in range(10):
+                libvirtd.virsh("suspend test", "resume test")
+                program.expect("test: suspended")
+                program.expect("test: resumed")
+            self.assertEqual(program.end(INTERRUPT), 0)
+            self.assertEqual(program.stderr.seen, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
