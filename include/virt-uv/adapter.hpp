@@ -161,6 +161,19 @@ class Adapter {
     if (error) throw std::system_error(error, "virt_uv_detach");
   }
 
+  /** Starts the detach, for a caller who need not know when it is done. Errors as above. */
+  void detach(std::error_code &error) noexcept {
+    error = make_uv_error(attached_ ? virt_uv_detach(nullptr, nullptr) : UV_ENOTCONN);
+    attached_ = false;
+  }
+
+  /** The same, and throws std::system_error with those errors. */
+  void detach() {
+    std::error_code error;
+    detach(error);
+    if (error) throw std::system_error(error, "virt_uv_detach");
+  }
+
   /** Calls `idle()` in the loop, once, when nothing is registered and nothing waits to be freed: see virt_uv_drain().
    * `idle` is destroyed after that call, or at once on an error. Errors: UV_ENOTCONN, UV_ENOMEM, UV_EPERM. An empty
    * std::function or a null pointer throws UV_EINVAL. */

@@ -19,6 +19,8 @@
 
 #include <fcntl.h>
 
+#include <chrono>
+#include <limits>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -91,28 +93,52 @@ inline void update_handle(int watch, handle_event events) { virEventUpdateHandle
  * that is not registered. */
 inline int remove_handle(int watch) { return virEventRemoveHandle(watch); }
 
-/** Calls `fn(int timer)` in the loop every `frequency` milliseconds. Any thread. 0: in every iteration; negative: not
- * before it is updated.
+/** The time between two calls of a timeout: milliseconds, as libvirt has them, or a std::chrono duration, which is
+ * rounded up to milliseconds. 0: a call in every iteration; negative: none before it is updated. */
+class Interval {
+ public:
+  /** Implicit, so that both can be passed. */
+  constexpr Interval(int milliseconds) noexcept : milliseconds_(milliseconds) {}
+
+  /** The same. Throws std::system_error with UV_EINVAL for more than libvirt's int holds, 24 days. */
+  template <typename Rep, typename Period>
+  constexpr Interval(std::chrono::duration<Rep, Period> duration) : milliseconds_(to_int(duration)) {}
+
+  /** As libvirt has it. */
+  constexpr int milliseconds() const noexcept { return milliseconds_; }
+
+ private:
+  template <typename Duration>
+  static constexpr int to_int(Duration duration) {
+    if (duration < Duration::zero()) return -1;
+    const std::chrono::milliseconds longest(std::numeric_limits<int>::max());
+    if (duration > longest) detail::throw_uv_error(UV_EINVAL, "a timeout lasts 24 days at most");
+    return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(duration).count());
+  }
+
+  int milliseconds_;
+};
+
+/** Calls `fn(int timer)` in the loop again and again, `interval` after the last call. Any thread.
  *
  * Returns the timeout's id, at least 1. On an error it destroys the closure and throws std::system_error with
  *   UV_EINVAL  `fn` is an empty std::function or a null pointer;
  *   UV_EIO     the event loop refused it, or none is registered;
  * and what moving `fn` throws. */
 template <typename Fn>
-int add_timeout(int frequency, Fn &&fn) {
+int add_timeout(Interval interval, Fn &&fn) {
   using Closure = std::decay_t<Fn>;
   static_assert(std::is_invocable_v<Closure &, int>, "call it as fn(int timer)");
   auto closure = detail::to_heap(std::forward<Fn>(fn));
-  const int timer =
-      virEventAddTimeout(frequency, detail::call_for_timeout<Closure>, closure.get(), detail::destroy<Closure>);
+  const int timer = virEventAddTimeout(interval.milliseconds(), detail::call_for_timeout<Closure>, closure.get(),
+                                       detail::destroy<Closure>);
   if (timer < 0) detail::throw_uv_error(UV_EIO, "add_timeout: refused by libvirt's event loop; is one registered?");
   closure.release();
   return timer;
 }
 
-/** Replaces the frequency (milliseconds, as in add_timeout) and restarts the countdown. Any thread. An id that is not
- * registered is silently ignored. */
-inline void update_timeout(int timer, int frequency) { virEventUpdateTimeout(timer, frequency); }
+/** Replaces the interval and restarts the countdown. Any thread. An id that is not registered is silently ignored. */
+inline void update_timeout(int timer, Interval interval) { virEventUpdateTimeout(timer, interval.milliseconds()); }
 
 /** Removes the timeout, as remove_handle does a watch. Any thread. */
 inline int remove_timeout(int timer) { return virEventRemoveTimeout(timer); }
@@ -173,13 +199,13 @@ class Watch : public detail::Owned<handle_event, update_handle, remove_handle> {
 };
 
 /** Owns a timeout, as Watch does a watch. */
-class Timeout : public detail::Owned<int, update_timeout, remove_timeout> {
+class Timeout : public detail::Owned<Interval, update_timeout, remove_timeout> {
  public:
   Timeout() = default;
 
   /** Adds a timeout as add_timeout does, and throws what add_timeout throws. */
   template <typename Fn>
-  Timeout(int frequency, Fn &&fn) : Owned(add_timeout(frequency, std::forward<Fn>(fn))) {}
+  Timeout(Interval interval, Fn &&fn) : Owned(add_timeout(interval, std::forward<Fn>(fn))) {}
 };
 
 }  // namespace virt_uv

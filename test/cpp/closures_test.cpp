@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Closures in the libuv loop: when they are called, and when destroyed. */
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -303,4 +304,26 @@ TEST_CASE("owners of nothing do nothing") {
   CHECK(watch.id() == 0);
   CHECK(timeout.release() == 0);
   CHECK(stats().watches + stats().timeouts == 0);
+}
+
+TEST_CASE("an interval is milliseconds or a duration, which is rounded up") {
+  using namespace std::chrono_literals;
+  CHECK(virt_uv::Interval(250).milliseconds() == 250);
+  CHECK(virt_uv::Interval(-1).milliseconds() == -1);
+  CHECK(virt_uv::Interval(2s).milliseconds() == 2000);
+  CHECK(virt_uv::Interval(1us).milliseconds() == 1);
+  CHECK(virt_uv::Interval(0.0015s).milliseconds() == 2);
+  CHECK(virt_uv::Interval(0s).milliseconds() == 0);
+  CHECK(virt_uv::Interval(-1ns).milliseconds() == -1);
+  CHECK(virt_uv::Interval(std::chrono::milliseconds(2147483647)).milliseconds() == 2147483647);
+  CHECK(error_of([] { virt_uv::Interval(25 * 24h); }) == virt_uv::make_uv_error(UV_EINVAL));
+}
+
+TEST_CASE("a timeout takes a duration where it is added and where it is updated") {
+  using namespace std::chrono_literals;
+  Attached attached;
+  int calls = 0;
+  Timeout timeout(1h, [&](int) { ++calls; });
+  timeout.update(1ms);
+  attached.require_until([&] { return calls == 2; });
 }

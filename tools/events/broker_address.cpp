@@ -23,6 +23,8 @@ BrokerAddress parse_broker_address(const std::string &text) {
   const std::string place = part[5];
   if (broker == Broker::kNats && place.find_first_of("*>") != std::string::npos)
     throw std::invalid_argument(fmt::format("'{}': nothing can be sent to a subject with * or >", text));
+  if (broker == Broker::kNats && ("." + place + ".").find("..") != std::string::npos)
+    throw std::invalid_argument(fmt::format("'{}': a subject has no empty part between its dots", text));
   return {text, broker, part[2].matched ? part[2] : part[3], port, place};
 }
 
