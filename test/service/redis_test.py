@@ -84,7 +84,8 @@ class ToRedis(Cases, unittest.TestCase):
     def test_bad_input_is_one_line_and_status_2(self):
         for arguments in (["--to", "redis://host"], ["--to", "http://host/stream"], ["--to", "redis://host:0/stream"],
                           ["--to", "redis://user@host/stream"], ["--to", "redis://host/stream", "--json"],
-                          ["--to", "nats://host"], ["--to", "nats://host:x/subject"], ["--to", "nats://host/all.>"], ["--to", "nats://host/a..b"]):
+                          ["--to", "nats://host"], ["--to", "nats://host:x/subject"], ["--to", "nats://host/all.>"],
+                          ["--to", "nats://host/a..b"]):
             with self.subTest(arguments):
                 status, _, said = run_events(*arguments)
                 self.assertEqual((status, len(said)), (2, 1), said)
