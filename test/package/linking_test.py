@@ -49,8 +49,8 @@ class Linking(unittest.TestCase):
         subprojects.mkdir()
         (subprojects / "virt-uv.wrap").write_text(blocks(SHOWN, "ini")[0], encoding="utf-8")
         (subprojects / "virt-uv").symlink_to(SOURCE)  # as if it had been cloned
-        run("meson", "setup", "build", f"--prefix={PREFIX}", "-Ddefault_library=both", "--wrap-mode=nodownload",
-            "--force-fallback-for=virt-uv", "--fatal-meson-warnings", folder=cls.meson)
+        run("meson", "setup", "build", f"--prefix={PREFIX}", "--libdir=lib", "-Ddefault_library=both",
+            "--wrap-mode=nodownload", "--force-fallback-for=virt-uv", "--fatal-meson-warnings", folder=cls.meson)
         run("ninja", "--quiet", "-C", "build", folder=cls.meson)
         run("meson", "install", "--quiet", "-C", "build", folder=cls.meson)
         library, = (path.parent for path in PREFIX.glob("lib*/**/libvirt-uv.so.0"))
