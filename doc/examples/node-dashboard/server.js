@@ -9,8 +9,8 @@
 // The page shows what libvirt reports: a button calls libvirt, and the row changes when the event comes, also for
 // changes that were made elsewhere. A connection that is lost is shown as lost, with the reason, and opened again.
 //
-// Whoever can reach the page can suspend domains. So it is on the loopback address only, and answers nothing that
-// another site has the browser ask: neither under another name for this address (Host), nor from a page of another
+// A program that can reach the page can suspend domains. So it is on the loopback address only, and answers nothing
+// that another site has the browser ask: neither under another name for this address (Host), nor from a page of another
 // server (Origin); and an action needs the token that is in the page.
 'use strict';
 
