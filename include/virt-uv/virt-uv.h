@@ -309,7 +309,7 @@ VIRT_UV_EXPORT const char *virt_uv_version_string(void);
 /** @brief Watches an fd.
  *
  * Any thread, before attach and after detach too. The watch polls a duplicate of the fd, so the caller may close or
- * reuse the number at any time. See virt-uv(7) for all six functions.
+ * reuse the number at any time. virt-uv.h(3) has what holds for all six functions.
  *
  * @param fd an open fd: it stays the caller's
  * @param events virEventHandleType bits; 0: registered but silent

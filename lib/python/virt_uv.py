@@ -23,6 +23,7 @@ libvirt-uv.so.0; VIRT_UV_LIBRARY in the environment names another file.
 import asyncio
 import contextlib
 import ctypes
+import errno
 import os
 
 import uvloop
@@ -64,9 +65,9 @@ def _check(result, call):
 
 
 _ADVICE = {
-    ("virt_uv_attach", 16): "; another loop is attached, or another event loop is registered with libvirt, as by "
-                            "libvirtaio or virEventRegisterDefaultImpl: that is for good",
-    ("virt_uv_attach", 95): "; the log on stderr says why",
+    ("virt_uv_attach", errno.EBUSY): "; another loop is attached, or another event loop is registered with libvirt, as "
+                                     "by libvirtaio or virEventRegisterDefaultImpl: that is for good",
+    ("virt_uv_attach", errno.ENOTSUP): "; the log on stderr says why",
 }
 
 

@@ -7,6 +7,7 @@ Environment: VIRT_UV_SOURCE, the repository; VIRT_UV_LIBRARY, the library under 
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import textwrap
@@ -151,6 +152,10 @@ class Uvloop(unittest.TestCase):
             run(main())
         """)
         self.assertEqual((status, printed), (0, ["16 True"]))
+
+    def test_the_version_is_the_package_s(self):
+        package = (SOURCE / "lib/python/pyproject.toml").read_text(encoding="utf-8")
+        self.check("print(virt_uv.version())", re.search(r'^version = "(.*)"$', package, re.MULTILINE)[1])
 
     def test_what_needs_an_attachment_says_so_where_there_is_none(self):
         status, printed, said = run("""
