@@ -22,7 +22,7 @@ test=("${build[@]}" ccache catch2 clang libclang-rt-dev valgrind spin python3
       cmake abigail-tools doxygen man-db
       luajit lua-luv chromium=/usr/bin/chromium make
       qemu-system-x86 libvirt-daemon-driver-qemu libsystemd-dev systemd libhiredis-dev redis-server redis-tools
-      libnats-dev nats-server
+      libnats-dev nats-server systemtap-sdt-dev gdb bpftrace
       nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)
 node=("${build[@]}" binutils nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)
 # In Debian 12 the storage driver is a part of libvirt-daemon.

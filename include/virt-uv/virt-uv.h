@@ -116,7 +116,8 @@ typedef struct virt_uv_options {
   virt_uv_log_cb log;
   void *log_opaque; /**< passed to `log` */
   /** Milliseconds: warn when a callback of libvirt's holds the loop for this long or longer, and measure the longest
-   * call of each watch and timeout for virt_uv_walk. 0: neither; this saves two clock readings a callback. */
+   * call of each watch and timeout for virt_uv_walk. 0: neither, which saves two clock readings a callback; unless the
+   * environment variable VIRT_UV_SLOW_CALLBACK_MS has a number at attach. */
   unsigned slow_callback_ms;
 } virt_uv_options;
 

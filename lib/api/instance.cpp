@@ -3,9 +3,11 @@
 
 #include <new>
 
+#include "api/environment.hpp"
 #include "api/registration.hpp"
 #include "core/call_out.hpp"
 #include "core/no_cancel.hpp"
+#include "core/probes.hpp"
 #include "loop/fd_kind.hpp"
 #include "loop/libuv_check.hpp"
 
@@ -32,17 +34,20 @@ void Instance::added() noexcept {
 int Instance::add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) noexcept {
   const core::NoCancel no_cancel;
   const int id = watches_.add(fd, loop::number_to_poll(fd), events, cb, opaque, ff);
+  VIRT_UV_PROBE(add_handle, id, fd, events);
   if (id >= 0) added();
   return id;
 }
 
 void Instance::update_handle(int id, int events) noexcept {
+  VIRT_UV_PROBE(update_handle, id, events);
   const Watches::ToDo to_do = watches_.update(id, events);
   if (to_do.tell_kernel) mute_.bring_in_line(*to_do.watch, id);
   if (to_do.wake_loop) waker_.wake();
 }
 
 int Instance::remove_handle(int id) noexcept {
+  VIRT_UV_PROBE(remove_handle, id);
   const Watches::ToDo to_do = watches_.remove(id);
   if (to_do.watch == nullptr) return -1;
   // On the loop's thread nothing has taken the watch off the dirty list yet, so it is still there.
@@ -57,15 +62,18 @@ int Instance::remove_handle(int id) noexcept {
 
 int Instance::add_timeout(int frequency, virEventTimeoutCallback cb, void *opaque, virFreeCallback ff) noexcept {
   const int id = timeouts_.add(frequency, cb, opaque, ff);
+  VIRT_UV_PROBE(add_timeout, id, frequency);
   if (id >= 0) added();
   return id;
 }
 
 void Instance::update_timeout(int id, int frequency) noexcept {
+  VIRT_UV_PROBE(update_timeout, id, frequency);
   if (timeouts_.update(id, frequency)) waker_.wake();
 }
 
 int Instance::remove_timeout(int id) noexcept {
+  VIRT_UV_PROBE(remove_timeout, id);
   if (!timeouts_.remove(id)) return -1;
   waker_.wake();
   context_.log.debug("timeout {}: removed", id);
@@ -100,7 +108,9 @@ int Instance::refuse_busy() noexcept {
 
 void Instance::take_over(const virt_uv_options &options) noexcept {
   context_.log.set_function({options.log, options.log_opaque});
-  context_.slow_callback_ms.store(options.slow_callback_ms, std::memory_order_relaxed);
+  const unsigned asked = options.slow_callback_ms;
+  context_.slow_callback_ms.store(asked != 0 ? asked : slow_callback_ms_wanted(context_.log),
+                                  std::memory_order_relaxed);
 }
 
 int Instance::attach(uv_loop_t *loop, const virt_uv_options &options) noexcept {

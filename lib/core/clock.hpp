@@ -17,6 +17,13 @@ inline std::uint64_t nanoseconds_now() noexcept {
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+// To the kernel's tick, at a fraction of the cost (clock_gettime(2)).
+inline std::uint64_t coarse_milliseconds_now() noexcept {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
 constexpr std::uint64_t milliseconds(std::uint64_t nanoseconds) noexcept { return nanoseconds / 1'000'000; }
 constexpr std::uint64_t milliseconds_rounded_up(std::uint64_t nanoseconds) noexcept {
   return milliseconds(nanoseconds + 999'999);

@@ -7,6 +7,7 @@
 #include "core/call_out.hpp"
 #include "core/errno_text.hpp"
 #include "core/no_cancel.hpp"
+#include "core/probes.hpp"
 
 namespace virt_uv::core {
 namespace {
@@ -208,7 +209,9 @@ void Timeouts::leave_list(Timeout &timeout) noexcept {
 void Timeouts::call(Timeout &timeout, std::uint64_t word, std::uint64_t now_ms) {
   const int id = id_of(word);
   const CallStack::Scope scope(context_.calls, &timeout);
+  VIRT_UV_PROBE(dispatch_timeout, id, timeout.cb);
   call_back(context_, {"timeout", id}, timeout.stats, now_ms, [&timeout, id] { timeout.cb(id, timeout.opaque); });
+  VIRT_UV_PROBE(dispatched_timeout);
 }
 
 void Timeouts::run_due(std::uint64_t loop_now_ms, const bool &stopped) {
@@ -260,6 +263,7 @@ bool Timeouts::leave_list_unless_wanted(Timeout &timeout) noexcept {
 void Timeouts::run_frees() {
   to_free_.consume([this](Timeout &timeout) {
     if (context_.calls.dispatches(&timeout)) return to_free_.push(timeout);
+    VIRT_UV_PROBE(free_timeout, timeout.slot_id(), timeout.ff);
     const virFreeCallback ff = timeout.ff;
     void *const opaque = timeout.opaque;
     // All before the call, which may leave by longjmp.
@@ -269,6 +273,7 @@ void Timeouts::run_frees() {
       table_.free(timeout);
     }
     if (ff != nullptr) call_guarded(context_, [=] { ff(opaque); });
+    VIRT_UV_PROBE(freed_timeout);
   });
 }
 

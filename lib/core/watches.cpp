@@ -8,6 +8,7 @@
 #include "core/call_out.hpp"
 #include "core/errno_text.hpp"
 #include "core/no_cancel.hpp"
+#include "core/probes.hpp"
 
 namespace virt_uv::core {
 int Watches::failed(int fd, const char *why) noexcept {
@@ -79,6 +80,7 @@ Watches::ToDo Watches::remove(int id) noexcept {
 void Watches::run_frees() {
   to_free_.consume([this](Watch &watch) {
     if (context_.calls.dispatches(&watch)) return to_free_.push(watch);
+    VIRT_UV_PROBE(free_handle, watch.slot_id(), watch.ff);
     const virFreeCallback ff = watch.ff;
     void *const opaque = watch.opaque;
     // All before the call, which may leave by longjmp.
@@ -86,6 +88,7 @@ void Watches::run_frees() {
     watch.freed = true;
     give_back(watch);  // model: GIVE_FREED
     if (ff != nullptr) call_guarded(context_, [=] { ff(opaque); });
+    VIRT_UV_PROBE(freed_handle);
   });
 }
 

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "core/call_out.hpp"
+#include "core/probes.hpp"
 #include "loop/fd_kind.hpp"
 
 namespace virt_uv::loop {
@@ -176,8 +177,10 @@ void Polls::defer(Watch &watch) noexcept {
 // --- Dispatching ---
 
 [[gnu::always_inline]] inline void Polls::call(Watch &watch, WatchWord word, int events) {
+  VIRT_UV_PROBE(dispatch_handle, word.id(), watch.fd, events, watch.cb);
   core::call_back(context_, {"watch", word.id()}, watch.stats, uv_now(loop_),
                   [&watch, word, events] { watch.cb(word.id(), watch.fd, events, watch.opaque); });
+  VIRT_UV_PROBE(dispatched_handle);
 }
 
 void Polls::on_poll(uv_poll_t *handle, int status, int uv_events) {

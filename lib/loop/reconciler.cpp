@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "core/call_out.hpp"
+#include "core/probes.hpp"
 
 namespace virt_uv::loop {
 
@@ -178,6 +179,7 @@ void Reconciler::on_idle(uv_idle_t *idle) {
 }
 
 void Reconciler::on_prepare(uv_prepare_t *prepare) {
+  VIRT_UV_PROBE(iteration);
   Reconciler &self = *Owned<uv_prepare_t, Reconciler *>::of(prepare).owner;
   if (__builtin_expect(self.is_barred(), 0)) {
     uv_unref(self.prepare_.base());  // what the parent has registered does not keep its child's loop running

@@ -3,11 +3,14 @@
 
 #include <sys/eventfd.h>
 
+#include "core/clock.hpp"
 #include "core/no_cancel.hpp"
+#include "core/probes.hpp"
 #include "loop/handles.hpp"
 
 namespace virt_uv::loop {
 
+using core::coarse_milliseconds_now;
 using core::Lock;
 
 // uv_is_closing() reads a word of the handle that changes once only, when the handle is closed.
@@ -30,7 +33,19 @@ void Waker::take_thread() noexcept {
 
 void Waker::wake() noexcept {
   if (in_callback()) return request_check();
-  if (!sent_.exchange(true, std::memory_order_acq_rel)) send();  // model: WAKE_SENT
+  if (!sent_.exchange(true, std::memory_order_acq_rel)) return send();  // model: WAKE_SENT
+  warn_if_late();
+}
+
+// The wake-up was sent by another call, perhaps long ago.
+void Waker::warn_if_late() noexcept {
+  std::uint64_t since = sent_at_ms_.load(std::memory_order_relaxed);
+  if (since == kNotSent || coarse_milliseconds_now() < since + kLateMs) return;
+  if (!is_open_.load(std::memory_order_relaxed)) return;
+  if (!sent_at_ms_.compare_exchange_strong(since, kNotSent, std::memory_order_relaxed)) return;
+  context_.log.warn(
+      "the loop has not run for {} s, and libvirt has work for it: something blocks it, or nobody runs it",
+      kLateMs / 1000);
 }
 
 void Waker::request_check() noexcept {
@@ -39,6 +54,8 @@ void Waker::request_check() noexcept {
 }
 
 void Waker::send() noexcept {
+  VIRT_UV_PROBE(wake);
+  sent_at_ms_.store(coarse_milliseconds_now(), std::memory_order_relaxed);
   bool is_lost = false;
   {
     core::NoCancel no_cancel;
@@ -56,8 +73,9 @@ void Waker::send() noexcept {
 
 void Waker::acknowledge() noexcept {
   is_check_requested_ = false;
-  // model: ACKNOWLEDGE
-  if (sent_.load(std::memory_order_relaxed)) sent_.exchange(false, std::memory_order_acq_rel);
+  if (!sent_.load(std::memory_order_relaxed)) return;
+  sent_at_ms_.store(kNotSent, std::memory_order_relaxed);  // before the next one is sent
+  sent_.exchange(false, std::memory_order_acq_rel);        // model: ACKNOWLEDGE
 }
 
 void Waker::open(const WakeHandles &handles) noexcept {
@@ -71,6 +89,7 @@ void Waker::open(const WakeHandles &handles) noexcept {
   wake_poll_ = handles.poll;
   is_open_.store(true, std::memory_order_relaxed);
   loop_thread_.store(core::current_thread(), std::memory_order_relaxed);
+  sent_at_ms_.store(kNotSent, std::memory_order_relaxed);
   // An exchange, as in acknowledge(): the thread that found it sent before is taken after.
   sent_.exchange(false, std::memory_order_acq_rel);
 }

@@ -233,6 +233,59 @@ TEST_CASE("a callback that holds the loop for long is measured, counted and name
   CHECK(drain(host.loop));
 }
 
+namespace {
+
+// Of this process, for as long as it lives.
+class SlowCallbackVariable {
+ public:
+  explicit SlowCallbackVariable(const char *value) { setenv("VIRT_UV_SLOW_CALLBACK_MS", value, 1); }
+  ~SlowCallbackVariable() { unsetenv("VIRT_UV_SLOW_CALLBACK_MS"); }
+  SlowCallbackVariable(const SlowCallbackVariable &) = delete;
+  SlowCallbackVariable &operator=(const SlowCallbackVariable &) = delete;
+};
+
+void hold_once(int timer, void *held) {
+  hold_the_loop(timer, held);
+  virt_uv_remove_timeout(timer);
+}
+
+// The slow callbacks of a host that gave this limit, whose one callback takes 2 ms.
+std::uint64_t slow_callbacks_with(unsigned slow_callback_ms) {
+  Host host(slow_callback_ms);
+  const std::uint64_t before = stats().slow_callbacks;
+  int held = 0;
+  virt_uv_add_timeout(0, hold_once, &held, nullptr);
+  REQUIRE(host.loop.run_until([&] { return held == 1; }));
+  CHECK(drain(host.loop));
+  return stats().slow_callbacks - before;
+}
+
+}  // namespace
+
+TEST_CASE("VIRT_UV_SLOW_CALLBACK_MS has callbacks measured where the host does not ask for it") {
+  {
+    const SlowCallbackVariable variable("1");
+    CHECK(slow_callbacks_with(0) == 1);
+    CHECK(slow_callbacks_with(60000) == 0);
+  }
+  for (const char *none : {"", "0"}) {
+    const SlowCallbackVariable variable(none);
+    CHECK(slow_callbacks_with(0) == 0);
+  }
+}
+
+TEST_CASE("a VIRT_UV_SLOW_CALLBACK_MS that is no number is named once for each attach, and asks for nothing") {
+  for (const char *bad : {"ten", "10ms", "-1", " 10", "1.5", "4294967296"}) {
+    const SlowCallbackVariable variable(bad);
+    Host host;
+    CHECK(host.lines.count(VIRT_UV_LOG_WARN, std::string("VIRT_UV_SLOW_CALLBACK_MS=") + bad + " is not a number of") ==
+          1);
+    CHECK(host.lines.count(VIRT_UV_LOG_WARN, "") == 1);
+  }
+  const SlowCallbackVariable variable("ten");
+  CHECK(slow_callbacks_with(0) == 0);
+}
+
 TEST_CASE("with slow_callback_ms 0 nothing is measured") {
   Host host;
   int held = 0;
