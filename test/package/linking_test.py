@@ -87,7 +87,7 @@ class Linking(unittest.TestCase):
 
     def test_a_later_version_than_there_is_is_refused_by_cmake(self):
         folder = new_folder("later")
-        lists = blocks(SHOWN, "cmake")[0].replace("virt-uv 0.1 ", "virt-uv 99 ")
+        lists = blocks(SHOWN, "cmake")[0].replace("virt-uv 0.2 ", "virt-uv 99 ")
         (folder / "CMakeLists.txt").write_text(lists, encoding="utf-8")
         answer = subprocess.run(["cmake", "-B", "build", f"-DCMAKE_PREFIX_PATH={PREFIX}"], cwd=folder, check=False,
                                 capture_output=True, text=True)
