@@ -16,8 +16,8 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 [[ $# -gt 0 ]] || set -- debian-12 debian-13
 for name; do [[ -n ${release[$name]-} ]] || { sed -n '4,11s/^# \?//p' "$0" >&2; exit 2; }; done
 
-# What lintian would say of these is about an upload to Debian's archive. Whoever makes one has an address, and the number
-# of the bug in which it was announced.
+# What lintian would say of these is about an upload to Debian's archive. Whoever makes one has an address, and the
+# number of the bug in which it was announced.
 untagged=bogus-mail-host,bogus-mail-host-in-debian-changelog,initial-upload-closes-no-bugs
 
 # in_new_root NAME COMMANDS: in the clone, as root; build-deb/ there is build-check/deb/NAME before and after.
