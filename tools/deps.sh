@@ -6,7 +6,9 @@
 #     tools/deps.sh build        what tools/demo.sh needs: compilers, Meson and the libraries
 #     tools/deps.sh test         that, and what tools/check.sh needs
 #     tools/deps.sh node         what tools/node-package.sh needs
-#     tools/deps.sh platforms    what tools/platforms.sh needs
+#     tools/deps.sh platforms    what tools/platforms.sh needs, and the other scripts that make a Debian of their own
+#     tools/deps.sh deb          what tools/deb.sh needs to begin with
+#     tools/deps.sh deb-test     what tools/deb-test.sh needs in its roots
 #
 # If nothing is missing, it asks dpkg once and ends; it then needs no right to install. The output of apt-get is shown
 # only if it fails. All output goes to stderr, so that stdout is left to a program that is started after this script.
@@ -28,7 +30,9 @@ node=("${build[@]}" binutils nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/
 # In Debian 12 the storage driver is a part of libvirt-daemon.
 grep -qx 'VERSION_ID="12"' /etc/os-release || test+=(libvirt-daemon-driver-storage)
 
-platforms=(debootstrap git)
+platforms=(debootstrap git python3)
+deb=(dpkg-dev xz-utils)
+deb_test=(lintian autopkgtest)
 
 die() {
   printf 'tools/deps.sh: %s\n' "$*" >&2
@@ -70,7 +74,9 @@ case ${1-} in
   test) wanted=("${test[@]}") ;;
   node) wanted=("${node[@]}") ;;
   platforms) wanted=("${platforms[@]}") ;;
-  *) die "say which group of packages: tools/deps.sh build|test|node|platforms" ;;
+  deb) wanted=("${deb[@]}") ;;
+  deb-test) wanted=("${deb_test[@]}") ;;
+  *) die "say which group of packages: tools/deps.sh build|test|node|platforms|deb|deb-test" ;;
 esac
 
 command -v apt-get >/dev/null ||

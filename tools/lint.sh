@@ -11,6 +11,7 @@
 #         width       no line has more than 120 columns
 #         spdx        each file names its licence in its first lines
 #         shell       shellcheck
+#         version     the files that have to repeat the version say what virt-uv.h says
 #         spelling    codespell; tools/codespell-ignore.txt lists the words that it takes for mistakes
 #         tidy        clang-tidy on lib/, as .clang-tidy says
 #
@@ -26,8 +27,10 @@ export LC_ALL=C.UTF-8
 tracked() { git ls-files -z -- "$@"; }
 
 # written: the tracked files that are written by hand and can have a comment. JSON cannot; the licence, pictures, the
-# dumps of the ABI and the fuzzer's inputs are not ours to wrap.
-written() { tracked . ':!COPYING' ':!*.json' ':!*.svg' ':!*.png' ':!*.abi' ':!test/fuzz/corpus'; }
+# dumps of the ABI and the fuzzer's inputs are not ours to wrap; dpkg allows one line in source/format.
+written() {
+  tracked . ':!COPYING' ':!*.json' ':!*.svg' ':!*.png' ':!*.abi' ':!test/fuzz/corpus' ':!tools/debian/source/format'
+}
 
 format() { tracked '*.c' '*.cpp' '*.h' '*.hpp' | xargs -0 clang-format --dry-run -Werror; }
 
@@ -53,6 +56,20 @@ shell() {
     xargs -d '\n' shellcheck --external-sources --format=gcc
 }
 
+# repeats FILE LINE: a line of the file is this one, an extended regular expression.
+repeats() { grep -qxE -e "$2" "$1" || printf '%s:1: no line of it is: %s\n' "$1" "$2"; }
+
+version() {
+  local version minor
+  version=$(tools/version.sh)
+  minor=${version%.*} version=${version//./\\.}
+  repeats lib/node/package.json "  \"version\": \"$version\","
+  repeats lib/python/pyproject.toml "version = \"$version\""
+  repeats NEWS.md "## $version \([0-9]{4}-[0-9]{2}-[0-9]{2}\)"
+  repeats doc/installing.md "revision = v$version"
+  repeats doc/installing.md "find_package\(virt-uv ${minor//./\\.} REQUIRED\)"
+}
+
 spelling() { written | xargs -0 codespell --ignore-words tools/codespell-ignore.txt; }
 
 # The tree gives the compiler's options, and nothing is built in it.
@@ -70,9 +87,10 @@ tidy() {
     sed -E "s|^$PWD/(build-check/lint/../../)?||"
 }
 
-[[ $# -gt 0 ]] || set -- format includes width spdx shell spelling tidy
+checks=(format includes width spdx shell version spelling tidy)
+[[ $# -gt 0 ]] || set -- "${checks[@]}"
 for check; do
-  [[ $check =~ ^(format|includes|width|spdx|shell|spelling|tidy)$ ]] || { sed -n '4,19s/^# \?//p' "$0"; exit 2; }
+  [[ " ${checks[*]} " == *" $check "* ]] || { sed -n '4,20s/^# \?//p' "$0"; exit 2; }
 done
 tools/deps.sh test
 

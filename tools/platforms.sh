@@ -17,11 +17,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 . tools/suites.sh
-
-declare -A release=(
-  [debian-12]='bookworm amd64' [debian-13]='trixie amd64' [debian-sid]='sid amd64' [debian-12-i386]='bookworm i386')
-roots=${VIRT_UV_ROOTS:-${XDG_CACHE_HOME:-$HOME/.cache}/virt-uv/roots}
-clone=/root/virt-uv
+. tools/roots.sh
 
 usage() {
   sed -n '4,17s/^# \?//p' "$0" >&2
@@ -37,37 +33,14 @@ fi
 [[ $# -gt 0 ]] || set -- debian-12 debian-13 debian-sid debian-12-i386
 for name; do [[ -n ${release[$name]-} ]] || usage; done
 
-# make_root NAME: the system as debootstrap leaves it, unless it is there.
-make_root() {
-  local root=$roots/$1 suite architecture
-  read -r suite architecture <<<"${release[$1]}"
-  [[ -e $root/.made ]] && return
-  printf 'Making %s\n' "$root" >&2
-  rm -rf --one-file-system "$root"
-  if ! quietly debootstrap --variant=minbase --arch="$architecture" "$suite" "$root" "$(mirror)"; then
-    [[ ! -x $root/bin/true ]] || chroot "$root" /bin/true ||
-      printf 'This kernel does not run programs of %s.\n' "$architecture" >&2
-    return 1
-  fi
-  # As this machine fetches packages. The index of a mirror of sid may be an old one.
-  { echo 'Acquire::Check-Valid-Until "false";'
-    apt-config dump --no-empty | grep -E '^Acquire::https?::' || true
-  } >"$root/etc/apt/apt.conf.d/99machine"
-  touch "$root/.made"
-}
-
-# Where this machine gets Debian from.
-mirror() {
-  # shellcheck disable=SC2016
-  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | grep -m 1 /debian/ ||
-    echo http://deb.debian.org/debian/
-}
-
 # test_in NAME: what tools/platform.sh found is in build-check/platforms/NAME.tsv.
 test_in() {
   local root=$roots/$1 record=build-check/platforms/$1.tsv
-  rm -rf --one-file-system "${root:?}$clone"
-  git clone --quiet --no-hardlinks . "$root$clone" || return
+  if [[ -e $root/.made ]]; then
+    put_clone "$root"
+  else
+    new_root "$1" "$root"
+  fi || return
   printf 'platform\t%s\ncommit\t%s\ndate\t%s\n' "$1" "$(git rev-parse --short HEAD)" "$(date --utc +%F)" >"$record"
   tools/in-root.sh "$root" "$clone/tools/platform.sh" "${suites[@]}" >&2 || true
   cat "$root$clone/build-check/platform.tsv" >>"$record" && tail -n 1 "$record" | grep -qx end
@@ -83,18 +56,15 @@ sum_up() {
 
 tools/deps.sh platforms
 [[ -z $(git status --porcelain) ]] || echo 'What is not committed is not tested.' >&2
-mkdir -p build-check/platforms "$roots"
+mkdir -p build-check/platforms
 for name; do
   printf 'Testing on %s\n' "$name" >&2
   began=$SECONDS
-  exec {lock}>"$roots/$name.lock"
-  flock "$lock"
-  if make_root "$name" && test_in "$name"; then
+  if locked "$name" test_in "$name"; then
     sum_up "$name" $((SECONDS - began))
   else
     printf '%s: did not come to its end\n' "$name"
     failed=$((failed + 1))
   fi
-  exec {lock}>&-
 done
 closing_line

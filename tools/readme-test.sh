@@ -9,9 +9,7 @@ source=$1 build=$2
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-# The backquotes are Markdown's.
-# shellcheck disable=SC2016
-sed -n '/^```c$/,/^```$/{/^```/!p}' "$source/README.md" >"$folder/program.c"
+"$source/tools/blocks.py" "$source/README.md" program.c >"$folder/program.c"
 read -ra flags < <(pkg-config --cflags --libs libuv libvirt)
 cc -std=gnu99 -Wall -Wextra -pedantic -Werror "$folder/program.c" -o "$folder/program" \
   -I"$source/include" -L"$build/lib" -Wl,-rpath,"$build/lib" -lvirt-uv "${flags[@]}"
@@ -23,4 +21,4 @@ pid=$program_PID
 read -r -t 60 line <&"${program[0]}" || line='nothing within a minute'
 kill "$pid"
 printf 'It printed: %s\n' "$line"
-grep -qF "prints \`$line\`" "$source/README.md"
+grep -qxF "$line" "$source/README.md"

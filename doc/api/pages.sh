@@ -30,6 +30,9 @@ sed -nE 's/^typedef [a-z]+ \(\*(\w+)\).*/\1/p; s/^typedef enum (\w+).*/\1/p' "$h
     echo '.so man3/virt-uv.h.3' >"$output/man3/$type.3"
   done
 
+# Doxygen writes quotes as ', which is a command of roff's at the beginning of a line.
+sed -i "s/^'/\\\\\&'/" "$output"/man[37]/*
+
 # The date of the build would make each build another one.
 sed -i -E "s/^(\.TH \S+ )[37] \"[^\"]*\" \"[^\"]*\"/\13 \"virt-uv $version\"/" "$output"/man3/*.3
 sed -i -E "s/^(\.TH \S+ )[37] \"[^\"]*\" \"[^\"]*\"/\17 \"virt-uv $version\"/" "$output"/man7/*.7

@@ -83,7 +83,7 @@ extern "C" {
 #endif
 
 #define VIRT_UV_VERSION_MAJOR 0 /**< of these headers */
-#define VIRT_UV_VERSION_MINOR 1 /**< of these headers */
+#define VIRT_UV_VERSION_MINOR 2 /**< of these headers */
 #define VIRT_UV_VERSION_MICRO 0 /**< of these headers */
 /** @brief As libvirt's LIBVIR_VERSION_NUMBER: major * 1,000,000 + minor * 1,000 + micro. */
 #define VIRT_UV_VERSION_NUMBER (VIRT_UV_VERSION_MAJOR * 1000000 + VIRT_UV_VERSION_MINOR * 1000 + VIRT_UV_VERSION_MICRO)

@@ -31,11 +31,22 @@ bool is_zero(const char *from, const char *to) noexcept {
 // No version's struct comes near a page: a larger size was never set, and following it would leave the caller's memory.
 constexpr std::size_t kLargestOptions = 4096;
 
-// A caller built against a later header passes a larger struct: fine, while it asks for nothing that is unknown here.
-int check_options(const virt_uv_options &options) noexcept {
+// The first release's: no header has a smaller one.
+struct FirstOptions {
+  std::size_t size;
+  unsigned flags;
+  virt_uv_log_cb log;
+  void *log_opaque;
+  unsigned slow_callback_ms;
+};
+
+// Sets `*ret` to the options, with defaults for what the caller's header does not have. A caller built against a later
+// header passes a larger struct: fine, while it asks for nothing that is unknown here.
+int take_options(const virt_uv_options &options, virt_uv_options *ret) noexcept {
   const auto *bytes = reinterpret_cast<const char *>(&options);
-  if (options.size < sizeof options || options.size > kLargestOptions ||
-      !is_zero(bytes + sizeof options, bytes + options.size)) {
+  const std::size_t known = std::min(options.size, sizeof options);
+  if (options.size < sizeof(FirstOptions) || options.size > kLargestOptions ||
+      !is_zero(bytes + known, bytes + options.size)) {
     log().error("virt_uv_options: start from VIRT_UV_OPTIONS_INIT, and don't use what is newer than this library");
     return UV_EINVAL;
   }
@@ -43,6 +54,7 @@ int check_options(const virt_uv_options &options) noexcept {
     log().error("virt_uv_options: flags {:#x} is not known", options.flags);
     return UV_EINVAL;
   }
+  std::memcpy(ret, &options, known);
   return 0;
 }
 
@@ -108,10 +120,11 @@ void append_entries(std::vector<virt_uv_entry> &entries, core::SlotTable<Slot> &
 }  // namespace
 
 int virt_uv_attach(uv_loop_t *loop, const virt_uv_options *options) {
-  static const virt_uv_options kDefaults = VIRT_UV_OPTIONS_INIT;
-  const virt_uv_options &wanted = options != nullptr ? *options : kDefaults;
+  virt_uv_options wanted = VIRT_UV_OPTIONS_INIT;
   if (is_refused_child()) return UV_EPERM;
-  if (const int err = check_options(wanted)) return err;
+  if (options != nullptr) {
+    if (const int err = take_options(*options, &wanted)) return err;
+  }
   const core::Log::Function function{wanted.log, wanted.log_opaque};
   const core::Log::Redirect to_caller(function);
   if (loop == nullptr) loop = uv_default_loop();

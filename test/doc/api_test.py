@@ -49,6 +49,13 @@ class Api(unittest.TestCase):
             for parameter in re.findall(r"@param (.*?)(?=@|\Z)", comment, re.DOTALL):
                 self.assertIn(" ".join(re.findall(r"\w+", parameter)), words, function)
 
+    def test_each_page_has_a_name_and_a_description_for_apropos(self):
+        for page in [*PAGES.glob("man[37]/*")]:
+            subprocess.run(["lexgrog", page], check=True, capture_output=True)
+
+    def test_a_text_in_quotes_is_shown(self):
+        self.assertIn("major.minor.micro", shown(PAGES / "man3" / "virt_uv_version_string.3").stdout)
+
     def test_each_public_type_has_a_page(self):
         header = (HEADERS / "virt-uv.h").read_text(encoding="utf-8")
         types = re.findall(r"^(?:\} (\w+);|typedef [a-z]+ \(\*(\w+)\))", header, re.MULTILINE)

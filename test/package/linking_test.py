@@ -13,19 +13,17 @@ import shutil
 import subprocess
 import unittest
 
+import blocks
+
 SOURCE = pathlib.Path(os.environ["VIRT_UV_SOURCE"])
 SCRATCH = pathlib.Path(os.environ["VIRT_UV_SCRATCH"])
 PREFIX = SCRATCH / "prefix"
-SHOWN = "doc/installing.md"
+SHOWN = SOURCE / "doc/installing.md"
 
 
-def blocks(document, language):
-    text = (SOURCE / document).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-def the_shell_command_with(words):
-    return next(block for block in blocks(SHOWN, "sh") if words in block)
+def the_command_with(words):
+    return next(line for block in blocks.blocks(SHOWN) if block.language == "sh"
+                for line in block.text.splitlines() if words in line)
 
 
 def run(*command, folder):
@@ -35,8 +33,12 @@ def run(*command, folder):
 def new_folder(name):
     folder = SCRATCH / name
     folder.mkdir(parents=True)
-    (folder / "program.c").write_text(blocks("README.md", "c")[0], encoding="utf-8")
+    write(folder / "program.c", blocks.named(SOURCE / "README.md", "program.c"))
     return folder
+
+
+def write(file, text):
+    file.write_text(text, encoding="utf-8")
 
 
 class Linking(unittest.TestCase):
@@ -44,10 +46,10 @@ class Linking(unittest.TestCase):
     def setUpClass(cls):
         shutil.rmtree(SCRATCH, ignore_errors=True)
         cls.meson = new_folder("meson")
-        (cls.meson / "meson.build").write_text(blocks(SHOWN, "meson")[0], encoding="utf-8")
+        write(cls.meson / "meson.build", blocks.named(SHOWN, "with-meson/meson.build"))
         subprojects = cls.meson / "subprojects"
         subprojects.mkdir()
-        (subprojects / "virt-uv.wrap").write_text(blocks(SHOWN, "ini")[0], encoding="utf-8")
+        write(subprojects / "virt-uv.wrap", blocks.named(SHOWN, "with-meson/subprojects/virt-uv.wrap"))
         (subprojects / "virt-uv").symlink_to(SOURCE)  # as if it had been cloned
         run("meson", "setup", "build", f"--prefix={PREFIX}", "--libdir=lib", "-Ddefault_library=both",
             "--wrap-mode=nodownload", "--force-fallback-for=virt-uv", "--fatal-meson-warnings", folder=cls.meson)
@@ -70,25 +72,25 @@ class Linking(unittest.TestCase):
 
     def test_pkg_config_finds_it(self):
         folder = new_folder("pkg-config")
-        run("sh", "-ec", the_shell_command_with("--cflags --libs virt-uv"), folder=folder)
+        run("sh", "-ec", the_command_with("--cflags --libs virt-uv"), folder=folder)
         self.check(folder / "program", is_shared=True)
 
     def test_cmake_finds_it(self):
         folder = new_folder("cmake")
-        (folder / "CMakeLists.txt").write_text(blocks(SHOWN, "cmake")[0], encoding="utf-8")
+        write(folder / "CMakeLists.txt", blocks.named(SHOWN, "with-cmake/CMakeLists.txt"))
         run("cmake", "-B", "build", f"-DCMAKE_PREFIX_PATH={PREFIX}", folder=folder)
         run("cmake", "--build", "build", folder=folder)
         self.check(folder / "build" / "program", is_shared=True)
 
     def test_the_archive_is_linked_as_pkg_config_says(self):
         folder = new_folder("static")
-        run("sh", "-ec", the_shell_command_with("--static"), folder=folder)
+        run("sh", "-ec", the_command_with("--static"), folder=folder)
         self.check(folder / "program", is_shared=False)
 
     def test_a_later_version_than_there_is_is_refused_by_cmake(self):
         folder = new_folder("later")
-        lists = blocks(SHOWN, "cmake")[0].replace("virt-uv 0.1 ", "virt-uv 99 ")
-        (folder / "CMakeLists.txt").write_text(lists, encoding="utf-8")
+        lists = blocks.named(SHOWN, "with-cmake/CMakeLists.txt")
+        write(folder / "CMakeLists.txt", re.sub(r"virt-uv [\d.]+ REQUIRED", "virt-uv 99 REQUIRED", lists))
         answer = subprocess.run(["cmake", "-B", "build", f"-DCMAKE_PREFIX_PATH={PREFIX}"], cwd=folder, check=False,
                                 capture_output=True, text=True)
         self.assertNotEqual(answer.returncode, 0)
