@@ -48,7 +48,8 @@ class Connections:
     def calls(self):
         def answers(connection):
             domain = connection.lookupByName("test")
-            return connection.getURI(), sorted(domain.name() for domain in connection.listAllDomains()), domain.info()[0]
+            names = sorted(domain.name() for domain in connection.listAllDomains())
+            return connection.getURI(), names, domain.info()[0]
         all_answers = [answers(connection) for connection in self._all]
         return f"calls {len(all_answers)} {all_answers.count(all_answers[0])}"
 
