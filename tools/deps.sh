@@ -20,7 +20,7 @@ build=(g++ libc6-dev meson ninja-build pkg-config
 # PACKAGE=FILE: satisfied by the file too, because a Node that is not Debian's brings npm and the headers along.
 test=("${build[@]}" ccache catch2 clang libclang-rt-dev valgrind spin python3
       libvirt-daemon libvirt-clients python3-uvloop libvirt-glib-1.0-dev libglib2.0-dev
-      python3-libvirt python3-jsonschema strace git clang-format clang-tidy shellcheck codespell gcovr
+      python3-libvirt libsys-virt-perl python3-jsonschema strace git clang-format clang-tidy shellcheck codespell gcovr
       cmake abigail-tools doxygen man-db
       luajit lua-luv chromium=/usr/bin/chromium make
       qemu-system-x86 libvirt-daemon-driver-qemu libsystemd-dev systemd libhiredis-dev redis-server redis-tools

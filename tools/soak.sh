@@ -11,6 +11,7 @@
 #         tsan        the same under ThreadSanitizer
 #         memcheck    a million calls out of callbacks, under valgrind
 #         libvirtd    tens of thousands of connections to a real libvirtd, which is killed and stopped
+#         run         a thousand connections to a libvirtd under virt-uv-run, and to one on its own loop
 #         hosts       1,024 hosts in one virt-uv-events, without and with a hundred dead ones
 #         events      faults all around virt-uv-events, in rounds; each event has come, or its loss is announced
 #         fuzz        a million inputs, by libFuzzer, guided by the coverage of the core
@@ -69,6 +70,11 @@ libvirtd() {
   suites gcc 20 stress-libvirtd worker-calls
 }
 
+run() {
+  configure build-check/gcc -Dwerror=true -Dchecks=true -Dnode=enabled
+  suites gcc 4 programs
+}
+
 events() {
   configure build-check/gcc -Dwerror=true -Dchecks=true -Dnode=enabled
   suites gcc 200 accounted
@@ -100,10 +106,10 @@ coverage() { tools/coverage.sh; }
 
 mutation() { test/mutation/mutate.py --number "$(times 320 | awk '{ print int($1 + 0.999) }')"; }
 
-[[ $# -gt 0 ]] || set -- stress asan tsan memcheck libvirtd hosts events fuzz coverage mutation
+[[ $# -gt 0 ]] || set -- stress asan tsan memcheck libvirtd run hosts events fuzz coverage mutation
 for part; do
-  [[ $part =~ ^(stress|asan|tsan|memcheck|libvirtd|hosts|events|fuzz|coverage|mutation)$ ]] && continue
-  sed -n '4,22s/^# \?//p' "$0"
+  [[ $part =~ ^(stress|asan|tsan|memcheck|libvirtd|run|hosts|events|fuzz|coverage|mutation)$ ]] && continue
+  sed -n '4,23s/^# \?//p' "$0"
   exit 2
 done
 tools/deps.sh test

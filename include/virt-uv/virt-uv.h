@@ -29,7 +29,8 @@
  * it is noticed that another thread is running the loop.
  *
  * A loop may be passed to another thread between two runs. The thread that ran it last must not register anything with
- * libvirt while the new one begins to run it: until the first callback of the new run.
+ * libvirt while the new one begins to run it: until the first callback of the new run, or until the new one has called
+ * virt_uv_take_loop().
  *
  * # Errors
  *
@@ -197,6 +198,19 @@ VIRT_UV_EXPORT int virt_uv_drain(virt_uv_cb idle, void *opaque);
  * @return the loop; NULL: there is none, or a detach is under way, or the host closed our handles */
 VIRT_UV_EXPORT uv_loop_t *virt_uv_loop(void);
 
+/** @brief Makes the calling thread the loop's thread, as the first callback of a run on another thread does.
+ *
+ * Call it on a thread that is going to run a loop which another thread ran before or attached, where that other one may
+ * be registering with libvirt meanwhile: once this has returned, it no longer touches the loop. No thread may be
+ * running the loop. It is cheap where the calling thread is the loop's already, so it may come before each run.
+ *
+ * Any thread.
+ *
+ * @return 0 or an error
+ * @retval UV_ENOTCONN no loop is attached
+ * @retval UV_EPERM in a forked child, or another thread is running the loop */
+VIRT_UV_EXPORT int virt_uv_take_loop(void);
+
 /** @brief Has what is registered keep uv_run() from returning, as uv_ref() does. It is the default.
  *
  * It is for all that is registered, as one: a disabled timeout and a watch with mask 0, a free or a drain that is
@@ -228,11 +242,14 @@ typedef struct virt_uv_stats {
   uint64_t failures;       /**< adds that failed, and what could not be armed or started at the first try */
   uint64_t slow_callbacks; /**< callbacks that took slow_callback_ms or longer */
   uint64_t exceptions;     /**< C++ exceptions that a callback let out */
+  uint64_t longest_us;     /**< the longest call of a callback in microseconds; 0 while slow_callback_ms is 0 */
+  uint64_t most_watches;   /**< that were registered at one time */
+  uint64_t most_timeouts;  /**< that were registered at one time */
 } virt_uv_stats;
 
 /** @brief For virt_uv_get_stats(). */
 #define VIRT_UV_STATS_INIT \
-  { sizeof(virt_uv_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(virt_uv_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /** @brief Fills in `*ret`, whose `size` says how much of it there is.
  *

@@ -64,11 +64,6 @@ int refuse(const char *call, const char *why) noexcept {
   return UV_EINVAL;
 }
 
-// Of two counts that other threads increment meanwhile: a free may be counted before the remove that led to it.
-constexpr std::uint64_t difference(std::uint64_t more, std::uint64_t less) noexcept {
-  return more > less ? more - less : 0;
-}
-
 // --- virt_uv_walk() ---
 
 virt_uv_entry entry_of(const core::CallStats &stats, int id) noexcept {
@@ -148,6 +143,8 @@ int virt_uv_drain(virt_uv_cb idle, void *opaque) {
 
 uv_loop_t *virt_uv_loop(void) { return is_refused_child() ? nullptr : Instance::get().loop(); }
 
+int virt_uv_take_loop(void) { return is_refused_child() ? UV_EPERM : Instance::get().take_loop(); }
+
 void virt_uv_ref(void) {
   if (!is_refused_child()) Instance::get().set_referenced(true);
 }
@@ -163,13 +160,13 @@ int virt_uv_get_stats(virt_uv_stats *ret) {
   // What was counted first is read last, so that a difference hardly ever comes out negative.
   virt_uv_stats stats = VIRT_UV_STATS_INIT;
   stats.frees = counters.frees.get();
-  const std::uint64_t removed_watches = counters.removed_watches.get();
-  const std::uint64_t removed_timeouts = counters.removed_timeouts.get();
-  const std::uint64_t added_watches = counters.added_watches.get();
-  const std::uint64_t added_timeouts = counters.added_timeouts.get();
-  stats.watches = difference(added_watches, removed_watches);
-  stats.timeouts = difference(added_timeouts, removed_timeouts);
-  stats.frees_pending = difference(removed_watches + removed_timeouts, stats.frees);
+  const std::uint64_t removed_watches = counters.watches.removed();
+  const std::uint64_t removed_timeouts = counters.timeouts.removed();
+  const std::uint64_t added_watches = counters.watches.added();
+  const std::uint64_t added_timeouts = counters.timeouts.added();
+  stats.watches = core::difference(added_watches, removed_watches);
+  stats.timeouts = core::difference(added_timeouts, removed_timeouts);
+  stats.frees_pending = core::difference(removed_watches + removed_timeouts, stats.frees);
   stats.adds = added_watches + added_timeouts;
   stats.callbacks = counters.callbacks.get();
   stats.dropped = counters.dropped.get();
@@ -178,6 +175,9 @@ int virt_uv_get_stats(virt_uv_stats *ret) {
   stats.failures = counters.failures.get();
   stats.slow_callbacks = counters.slow_callbacks.get();
   stats.exceptions = counters.exceptions.get();
+  stats.longest_us = counters.longest_us.get();
+  stats.most_watches = counters.watches.most();
+  stats.most_timeouts = counters.timeouts.most();
   stats.size = std::min(ret->size, sizeof stats);
   std::memcpy(ret, &stats, stats.size);
   return 0;

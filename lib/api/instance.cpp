@@ -218,6 +218,13 @@ void Instance::set_referenced(bool referenced) noexcept {
   if (reconciler_ != nullptr) reconciler_->set_referenced(referenced);
 }
 
+int Instance::take_loop() noexcept {
+  if (is_wrong_thread("virt_uv_take_loop")) return UV_EPERM;
+  if (state() != State::kAttached) return UV_ENOTCONN;
+  waker_.find_thread();
+  return 0;
+}
+
 // --- Fork ---
 
 // Waker::mutex_ comes before KernelMute::mutex_, as in remove_handle; the others are never held together.

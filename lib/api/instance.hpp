@@ -39,6 +39,7 @@ class Instance {
   int detach(virt_uv_cb done, void *opaque) noexcept;
   int drain(virt_uv_cb idle, void *opaque) noexcept;
   void set_referenced(bool referenced) noexcept;
+  int take_loop() noexcept;
 
   // --- Around fork(): see fork.hpp ---
   void lock_all() noexcept VIRT_UV_UNCHECKED_LOCKING;

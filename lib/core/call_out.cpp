@@ -10,6 +10,7 @@ void report_exception(Context &context, const char *what) noexcept {
 
 void measured(Context &context, Called called, CallStats &stats, std::uint64_t nanoseconds) noexcept {
   stats.took(nanoseconds);
+  context.counters.longest_us.raise_to(nanoseconds / 1000);
   const std::uint64_t taken_ms = milliseconds(nanoseconds);
   if (taken_ms < context.slow_callback_ms.load(std::memory_order_relaxed)) return;
   context.counters.slow_callbacks.increment();

@@ -14,6 +14,11 @@
 
 namespace virt_uv::core {
 
+// Of two counts that other threads increment meanwhile: a free may be counted before the remove that led to it.
+constexpr std::uint64_t difference(std::uint64_t more, std::uint64_t less) noexcept {
+  return more > less ? more - less : 0;
+}
+
 class SharedCount {
  public:
   void increment() noexcept { value_.fetch_add(1, std::memory_order_relaxed); }
@@ -27,6 +32,7 @@ class SharedCount {
 class LoopCount {
  public:
   void increment() noexcept { value_.store(get() + 1, std::memory_order_relaxed); }
+  void raise_to(std::uint64_t value) noexcept { value_.store(std::max(get(), value), std::memory_order_relaxed); }
   std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
   void reset() noexcept { value_.store(0, std::memory_order_relaxed); }
 
@@ -34,11 +40,34 @@ class LoopCount {
   std::atomic<std::uint64_t> value_{0};
 };
 
+// The watches, or the timeouts, that are registered. Any thread.
+class Population {
+ public:
+  void add() noexcept {
+    const std::uint64_t added = added_.fetch_add(1, std::memory_order_relaxed) + 1;
+    const std::uint64_t now = difference(added, removed());
+    std::uint64_t most = this->most();
+    while (most < now && !most_.compare_exchange_weak(most, now, std::memory_order_relaxed)) continue;
+  }
+  void remove() noexcept { removed_.fetch_add(1, std::memory_order_relaxed); }
+
+  std::uint64_t added() const noexcept { return added_.load(std::memory_order_relaxed); }
+  std::uint64_t removed() const noexcept { return removed_.load(std::memory_order_relaxed); }
+  std::uint64_t most() const noexcept { return most_.load(std::memory_order_relaxed); }
+
+  void reset() noexcept {
+    for (std::atomic<std::uint64_t> *value : {&added_, &removed_, &most_}) value->store(0, std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<std::uint64_t> added_{0};
+  std::atomic<std::uint64_t> removed_{0};
+  std::atomic<std::uint64_t> most_{0};  // that were registered at one time
+};
+
 struct alignas(64) Counters {
-  SharedCount added_watches;
-  SharedCount removed_watches;
-  SharedCount added_timeouts;
-  SharedCount removed_timeouts;
+  Population watches;
+  Population timeouts;
   SharedCount failures;
   SharedCount wakeups;
   SharedCount exceptions;
@@ -48,17 +77,18 @@ struct alignas(64) Counters {
   LoopCount dropped;
   LoopCount inspections;
   LoopCount slow_callbacks;
+  LoopCount longest_us;
 
   // For a child after fork(), alone.
   void reset() noexcept {
-    for (SharedCount *count :
-         {&added_watches, &removed_watches, &added_timeouts, &removed_timeouts, &failures, &wakeups, &exceptions})
-      count->reset();
-    for (LoopCount *count : {&frees, &callbacks, &dropped, &inspections, &slow_callbacks}) count->reset();
+    watches.reset();
+    timeouts.reset();
+    for (SharedCount *count : {&failures, &wakeups, &exceptions}) count->reset();
+    for (LoopCount *count : {&frees, &callbacks, &dropped, &inspections, &slow_callbacks, &longest_us}) count->reset();
   }
 
-  std::uint64_t adds() const noexcept { return added_watches.get() + added_timeouts.get(); }
-  std::uint64_t removes() const noexcept { return removed_watches.get() + removed_timeouts.get(); }
+  std::uint64_t adds() const noexcept { return watches.added() + timeouts.added(); }
+  std::uint64_t removes() const noexcept { return watches.removed() + timeouts.removed(); }
   // Is anything registered, or removed and not yet freed?
   bool busy() const noexcept { return adds() != frees.get(); }
 };

@@ -62,7 +62,7 @@ int Timeouts::add(int frequency, virEventTimeoutCallback cb, void *opaque, virFr
   }
   if (timeout == nullptr)
     return failed(is_full ? "a million timeouts are registered, which is the limit" : ErrnoText(ENOMEM).get());
-  context_.counters.added_timeouts.increment();
+  context_.counters.timeouts.add();
   tell(whom, *timeout);
   context_.log.debug("timeout {}: every {} ms", id, frequency);
   return id;
@@ -95,7 +95,7 @@ bool Timeouts::remove(int id) noexcept {
     timeout->word.store(word & ~kLive, std::memory_order_release);
     whom = mark_changed(*timeout);
     // Before the loop's thread can free it.
-    context_.counters.removed_timeouts.increment();
+    context_.counters.timeouts.remove();
   }
   tell(whom, *timeout);
   return true;

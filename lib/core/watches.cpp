@@ -48,7 +48,7 @@ int Watches::add(int fd, int dup, int events, virEventHandleCallback cb, void *o
     if (dup != fd) close(dup);
     return failed(fd, is_full ? "a million watches are registered, which is the limit" : ErrnoText(ENOMEM).get());
   }
-  context_.counters.added_watches.increment();
+  context_.counters.watches.add();
   if (word.has(WatchWord::kDirty)) dirty_.push(*watch);
   context_.log.debug("watch {}: fd {}, events {}", word.id(), fd, events);
   return word.id();
@@ -71,7 +71,7 @@ Watches::ToDo Watches::remove(int id) noexcept {
   NoCancel no_cancel;
   const WatchChange change = watch->state.remove(id);
   if (!change.made) return {};
-  context_.counters.removed_watches.increment();
+  context_.counters.watches.remove();
   if (!change.before.has(WatchWord::kPolled) && dup >= 0) close(dup);  // model: REMOVE_CLOSE
   if (change.became(WatchWord::kDirty)) mark_changed(*watch, change);
   return {watch, true, false};

@@ -299,7 +299,7 @@ void Reconciler::warn_of_drain() noexcept {
     fmt::format_to_n(example, sizeof example - 1, " (watch {} of fd {}{})", first_id, first_fd,
                      closed > 0 ? ", which was closed without virEventRemoveHandle" : "");
   const core::Counters &counters = context_.counters;
-  const std::uint64_t timeouts = counters.added_timeouts.get() - counters.removed_timeouts.get();
+  const std::uint64_t timeouts = counters.timeouts.added() - counters.timeouts.removed();
   context_.log.warn(
       "a drain has waited for {} ms: watches: {}{}, timeouts: {}; deregister the events, close each connection, and "
       "free each object that holds one (virDomainFree)",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // What the C API promises: stats, walk, drain, ref and unref, slow callbacks, exceptions, log lines.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
@@ -219,6 +220,29 @@ TEST_CASE("unref holds across detach and attach") {
   CHECK(drain(host.loop));
 }
 
+TEST_CASE("stats tell how many watches and timeouts were registered at one time") {
+  Host host;
+  Signal signal;
+  const virt_uv_stats before = stats();
+  const int more = static_cast<int>(before.most_watches - before.watches) + 2;
+  std::vector<int> watches, timers;
+  for (int i = 0; i < more; ++i)
+    watches.push_back(virt_uv_add_handle(signal.get(), 0, no_handle_callback, nullptr, nullptr));
+  CHECK(stats().most_watches == before.most_watches + 2);
+  CHECK(stats().most_timeouts == before.most_timeouts);
+  for (std::uint64_t i = before.timeouts; i < before.most_timeouts + 1; ++i)
+    timers.push_back(virt_uv_add_timeout(-1, no_timeout_callback, nullptr, nullptr));
+  CHECK(stats().most_timeouts == before.most_timeouts + 1);
+  // The last first, so that the slots are used in their order again.
+  std::for_each(watches.rbegin(), watches.rend(), virt_uv_remove_handle);
+  std::for_each(timers.rbegin(), timers.rend(), virt_uv_remove_timeout);
+  const int again = virt_uv_add_timeout(-1, no_timeout_callback, nullptr, nullptr);
+  CHECK(stats().most_watches == before.most_watches + 2);
+  CHECK(stats().most_timeouts == before.most_timeouts + 1);
+  virt_uv_remove_timeout(again);
+  CHECK(drain(host.loop));
+}
+
 TEST_CASE("a callback that holds the loop for long is measured, counted and named") {
   Host host(1);
   const virt_uv_stats before = stats();
@@ -229,6 +253,7 @@ TEST_CASE("a callback that holds the loop for long is measured, counted and name
   CHECK(host.lines.count(VIRT_UV_LOG_WARN, name) == held);
   CHECK(stats().slow_callbacks == before.slow_callbacks + static_cast<std::uint64_t>(held));
   CHECK(entries().at(0).longest_us >= 2000);
+  CHECK(stats().longest_us >= 2000);
   virt_uv_remove_timeout(timer);
   CHECK(drain(host.loop));
 }

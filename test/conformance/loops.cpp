@@ -22,6 +22,7 @@ constexpr Driver kDrivers[] = {
     {"default", make_default_loop},
     {"virt-uv", make_virt_uv_loop},
     {"poll", make_poll_loop},
+    {"run", make_default_loop},  // under virt-uv-run: test/run
 };
 
 }  // namespace

@@ -42,6 +42,7 @@ int wrong_result(uv_loop_t *loop, int fd, int watch, int timer) {
   int entries = 0;
   const auto count_entry = [](const virt_uv_entry *, void *opaque) { count(opaque); };
   if (virt_uv_walk(count_entry, &entries) != 0 || entries != 0) return 9;
+  if (virt_uv_take_loop() != UV_EPERM) return 10;
   return 0;
 }
 
