@@ -1,22 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""lib/perl with the real Sys::Virt: each case is a program of its own.
+"""lib/perl with the real Sys::Virt."""
 
-Environment: VIRT_UV_SOURCE, the repository; VIRT_UV_LIBRARY, the library under test.
-"""
-
-import os
-import pathlib
-import textwrap
 import unittest
 
-from example import check_example
+from host import SOURCE, HostTestCase
 from libvirtd import Libvirtd
 from program import TERMINATE, Program, run
 
-SOURCE = pathlib.Path(os.environ["VIRT_UV_SOURCE"])
 MODULES = SOURCE / "lib/perl"
-ENVIRONMENT = {"PERL5LIB": str(MODULES)}
 BEGIN = """
     use strict;
     use warnings;
@@ -41,16 +33,13 @@ BEGIN = """
 REPLACE_IGNORED = "Ignoring attempt to replace registered event loop"
 
 
-def perl(program, before=BEGIN, env=None):
-    return run("perl", "-e", textwrap.dedent(before) + textwrap.dedent(program), env={**ENVIRONMENT, **(env or {})})
+class PerlTestCase(HostTestCase):
+    interpreter = ("perl", "-e")
+    environment = {"PERL5LIB": str(MODULES)}
+    begin = BEGIN
 
 
-class Host(unittest.TestCase):
-    maxDiff = None
-
-    def check(self, program, *printed, **options):
-        self.assertEqual(perl(program, **options), (0, list(printed), []))
-
+class Host(PerlTestCase):
     def test_the_order_of_the_synopsis_works_and_events_come_in_order(self):
         self.check("""
             Sys::Virt::Event::register($impl);
@@ -149,7 +138,7 @@ class Host(unittest.TestCase):
         """, "3 4")
 
     def test_only_the_first_of_two_loops_gets_the_implementation(self):
-        status, printed, _ = perl("""
+        status, printed, _ = self.run_program("""
             $loop->add($impl);
             my $other = Sys::Virt::UV::Loop->new;
             eval { $other->add($impl); 1 } or print 0 + $!, " $@";
@@ -161,7 +150,7 @@ class Host(unittest.TestCase):
         self.assertEqual((status, printed[0][:18], printed[1:]), (0, "16 virt_uv_attach:", ["the other"]))
 
     def test_what_needs_a_loop_dies_where_there_is_none(self):
-        status, printed, _ = perl("""
+        status, printed, _ = self.run_program("""
             for my $method (qw(detach drain)) {
               eval { $impl->$method(sub { }); 1 } or print 0 + $!, " $@";
             }
@@ -170,7 +159,7 @@ class Host(unittest.TestCase):
                                                                                   "107 virt_uv_drain"]))
 
     def test_another_implementation_s_place_is_busy(self):
-        status, printed, _ = perl("""
+        status, printed, _ = self.run_program("""
             Sys::Virt::Event::register_default();
             eval { $loop->add($impl); 1 } or print $!{EBUSY} ? "EBUSY\\n" : "$!\\n";
         """)
@@ -184,19 +173,20 @@ class Host(unittest.TestCase):
             status, _, said = run("podchecker", "-warnings", "-warnings", MODULES / f"Sys/Virt/UV/{module}.pm")
             self.assertEqual((status, [line for line in said if "pod syntax OK" not in line]), (0, []))
 
+    def test_the_example_prints_a_daemon_s_events_until_it_is_interrupted(self):
+        self.check_example("perl", SOURCE / "doc/examples/perl/events.pl")
 
-class Die(unittest.TestCase):
-    maxDiff = None
 
-    def check(self, program, *dying, env=None):
+class Die(PerlTestCase):
+    def check_dying(self, program, *dying):
         """Each of the named callbacks dies, is printed, and what comes after them goes on."""
-        status, printed, said = perl(program, env=env)
+        status, printed, said = self.run_program(program)
         self.assertEqual((status, printed[-1:]), (0, ["ended"]), said)
         self.assertEqual([line for line in said if line.startswith("in a callback: ")],
                          [f"in a callback: {name}" for name in dying])
 
     def test_in_an_event_of_each_kind(self):
-        self.check("""
+        self.check_dying("""
             $loop->add($impl);
             $conn = Sys::Virt->new(uri => 'test:///default');
             my $heard = 0;
@@ -227,7 +217,7 @@ class Die(unittest.TestCase):
         """, *["domain", "network", "pool"] * 4, "old domain")
 
     def test_in_an_event_of_a_stream(self):
-        self.check("""
+        self.check_dying("""
             $loop->add($impl);
             $conn = Sys::Virt->new(uri => 'test:///default');
             my $domain = $conn->get_domain_by_name('test');
@@ -250,7 +240,7 @@ class Die(unittest.TestCase):
         """, "stream")
 
     def test_in_watches_timeouts_timers_and_signals(self):
-        self.check("""
+        self.check_dying("""
             $loop->add($impl);
             open my $null, '<', '/dev/null' or die;
             my ($watch, $timeout, $signal);
@@ -271,7 +261,7 @@ class Die(unittest.TestCase):
         """, "watch", "timeout", "timer", "signal", "idle", "done")
 
     def test_also_where_warnings_die(self):
-        status, printed, said = perl("""
+        status, printed, said = self.run_program("""
             $SIG{__WARN__} = sub { die 'fatal' };
             $loop->add($impl);
             $loop->watch_time(after => 0, code => sub { die });
@@ -283,7 +273,7 @@ class Die(unittest.TestCase):
         self.assertEqual((status, printed, said), (0, ["3"], []))
 
     def test_in_a_close_callback(self):
-        with Libvirtd() as libvirtd, Program("perl", "-e", textwrap.dedent(BEGIN) + textwrap.dedent("""
+        with Libvirtd() as libvirtd, Program(*self.command("""
             $SIG{PIPE} = 'IGNORE';
             Sys::Virt::Event::register($impl);
             $loop->add($impl);
@@ -293,7 +283,7 @@ class Die(unittest.TestCase):
             $loop->run;
             $conn->unregister_close_callback;
             end_in_order();
-        """), env={**ENVIRONMENT, "URI": libvirtd.uri}) as program:
+        """), env={**self.environment, "URI": libvirtd.uri}) as program:
             program.expect("open")
             libvirtd.kill()
             program.expect("ended")
@@ -301,10 +291,10 @@ class Die(unittest.TestCase):
             self.assertIn("in a callback: closed: 1", program.stderr.seen)
 
 
-class Page(unittest.TestCase):
+class Page(PerlTestCase):
     """What doc/perl.md says of Sys::Virt itself, which is not ours."""
 
-    BEGIN = """
+    begin = """
         use strict;
         use warnings;
         use Sys::Virt;
@@ -316,7 +306,7 @@ class Page(unittest.TestCase):
     """
 
     def check(self, program, *printed):
-        status, lines, said = perl(program, before=self.BEGIN)
+        status, lines, said = self.run_program(program)
         self.assertEqual((status, lines), (0, list(printed)))
         return "\n".join(said)
 
@@ -341,23 +331,17 @@ class Page(unittest.TestCase):
                    "dies")
 
     def test_run_default_under_another_loop_waits_for_ever(self):
-        with Program("perl", "-e", textwrap.dedent(self.BEGIN) + textwrap.dedent("""
+        with Program(*self.command("""
             Sys::Virt::Event::register(bless {}, 'Impl');
             Sys::Virt::Event::add_timeout(0, sub { print "called\\n" });
             $| = 1;
             print "waits\\n";
             Sys::Virt::Event::run_default();
             print "returned\\n";
-        """), env=ENVIRONMENT) as program:
+        """), env=self.environment) as program:
             program.expect("waits")
             self.assertEqual(program.end(TERMINATE), -TERMINATE)
             self.assertEqual(program.stdout.seen, ["waits"])
-
-
-class Example(unittest.TestCase):
-    def test_prints_a_daemon_s_events_until_it_is_interrupted(self):
-        check_example(self, "perl", SOURCE / "doc/examples/perl/events.pl", env=ENVIRONMENT)
-
 
 if __name__ == "__main__":
     unittest.main()
