@@ -21,7 +21,7 @@ test=("${build[@]}" ccache catch2 clang libclang-rt-dev valgrind spin python3
       python3-libvirt python3-jsonschema strace git clang-format clang-tidy shellcheck codespell gcovr
       cmake abigail-tools doxygen man-db
       libsys-virt-perl libffi-platypus-perl perl ruby ruby-libvirt ruby-ffi
-      luajit lua-luv chromium=/usr/bin/chromium make
+      luajit lua-luv neovim chromium=/usr/bin/chromium make
       qemu-system-x86 libvirt-daemon-driver-qemu libsystemd-dev systemd libhiredis-dev redis-server redis-tools
       libnats-dev nats-server
       nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)
