@@ -22,7 +22,8 @@ test=("${build[@]}" ccache catch2 clang libclang-rt-dev valgrind spin python3
       libvirt-daemon libvirt-clients python3-uvloop libvirt-glib-1.0-dev libglib2.0-dev
       python3-libvirt libsys-virt-perl python3-jsonschema strace git clang-format clang-tidy shellcheck codespell gcovr
       cmake abigail-tools doxygen man-db
-      luajit lua-luv chromium=/usr/bin/chromium make
+      libsys-virt-perl libffi-platypus-perl perl ruby ruby-libvirt ruby-ffi
+      luajit lua-luv neovim chromium=/usr/bin/chromium make
       qemu-system-x86 libvirt-daemon-driver-qemu libsystemd-dev systemd libhiredis-dev redis-server redis-tools
       libnats-dev nats-server systemtap-sdt-dev gdb bpftrace
       nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)

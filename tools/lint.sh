@@ -65,6 +65,7 @@ version() {
   minor=${version%.*} version=${version//./\\.}
   repeats lib/node/package.json "  \"version\": \"$version\","
   repeats lib/python/pyproject.toml "version = \"$version\""
+  repeats lib/perl/Sys/Virt/UV/EventImpl.pm "our .VERSION = '$version';"
   repeats NEWS.md "## $version \([0-9]{4}-[0-9]{2}-[0-9]{2}\)"
   repeats doc/installing.md "revision = v$version"
   repeats doc/installing.md "find_package\(virt-uv ${minor//./\\.} REQUIRED\)"

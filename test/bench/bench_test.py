@@ -166,6 +166,20 @@ class WithLibvirtd(Smoke, unittest.TestCase):
             self.skipTest("a private libvirtd has to be started by root")
         self.check(sorted(set(listed()) & NEEDS_LIBVIRTD))
 
+    def test_python_s_two_loops_are_put_beside_each_other(self):
+        if os.geteuid() != 0:
+            self.skipTest("a private libvirtd has to be started by root")
+        ratio = os.path.join(os.path.dirname(report.__file__), "python_ratio.py")
+        done = subprocess.run([ratio, os.environ["VIRT_UV_LIBRARY"], "--runs", "1", "--seconds", "0.05"], check=True,
+                              capture_output=True, text=True, timeout=LIMIT_SECONDS)
+        rows = done.stdout.splitlines()[2:]
+        self.assertEqual([re.match(r"\| `([a-z]+)`, N = (\d+) ", row).groups() for row in rows],
+                         [(name, str(size)) for name, size in
+                          [("wake", 1), ("wake", 1000), ("active", 1), ("active", 1000)] + 2 * [("remote", 1)] +
+                          2 * [("remote", 4)]])
+        for row in rows:
+            self.assertRegex(row, r"\| [\d,.]+ \| [\d,.]+ \| [\d.]+ \|$")
+
 
 if __name__ == "__main__":
     unittest.main()

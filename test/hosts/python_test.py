@@ -1,23 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""lib/python in a real uvloop, with libvirt's own bindings: each case is a program of its own.
+"""lib/python in a real uvloop, with libvirt's own bindings."""
 
-Environment: VIRT_UV_SOURCE, the repository; VIRT_UV_LIBRARY, the library under test.
-"""
-
-import os
-import pathlib
 import re
-import subprocess
 import sys
-import textwrap
 import unittest
 
-from libvirtd import Libvirtd
-from program import INTERRUPT, LIMIT, Program
+from host import SOURCE, HostTestCase
 
-SOURCE = pathlib.Path(os.environ["VIRT_UV_SOURCE"])
-ENVIRONMENT = {"PYTHONPATH": str(SOURCE / "lib/python")}
 BEGIN = """
     import asyncio, libvirt, uvloop, virt_uv
     LIFECYCLE = libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE
@@ -31,19 +21,10 @@ BEGIN = """
 """
 
 
-def run(program, before=BEGIN):
-    """Its status, and the lines of its standard output and error."""
-    text = textwrap.dedent(before) + textwrap.dedent(program)
-    done = subprocess.run([sys.executable, "-X", "dev", "-c", text], check=False, capture_output=True, text=True,
-                          timeout=LIMIT, env={**os.environ, **ENVIRONMENT})
-    return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
-
-
-class Uvloop(unittest.TestCase):
-    maxDiff = None
-
-    def check(self, program, *printed):
-        self.assertEqual(run(program), (0, list(printed), []))
+class Uvloop(HostTestCase):
+    interpreter = (sys.executable, "-X", "dev", "-c")
+    environment = {"PYTHONPATH": str(SOURCE / "lib/python")}
+    begin = BEGIN
 
     def test_events_come_in_order_and_the_end_is_clean(self):
         self.check("""
@@ -109,7 +90,7 @@ class Uvloop(unittest.TestCase):
         """, "[3, 4]")
 
     def test_an_exception_in_a_callback_is_printed_and_later_events_come(self):
-        status, printed, said = run("""
+        status, printed, said = self.run_program("""
             async def main():
                 heard = asyncio.Queue()
                 def fail_first(event):
@@ -141,7 +122,7 @@ class Uvloop(unittest.TestCase):
              "uvloop.run() or asyncio.Runner(loop_factory=uvloop.new_event_loop)")
 
     def test_libvirtaio_s_place_is_busy(self):
-        status, printed, _ = run("""
+        status, printed, _ = self.run_program("""
             import libvirtaio
             async def main():
                 libvirtaio.virEventRegisterAsyncIOImpl()
@@ -158,7 +139,7 @@ class Uvloop(unittest.TestCase):
         self.check("print(virt_uv.version())", re.search(r'^version = "(.*)"$', package, re.MULTILINE)[1])
 
     def test_what_needs_an_attachment_says_so_where_there_is_none(self):
-        status, printed, said = run("""
+        status, printed, said = self.run_program("""
             async def main():
                 for call in virt_uv.detach, virt_uv.drain:
                     try:
@@ -170,18 +151,8 @@ class Uvloop(unittest.TestCase):
         self.assertEqual((status, printed), (0, ["107", "107"]))
         self.assertTrue(said)  # the library says which, and what to do
 
-
-class Example(unittest.TestCase):
-    def test_follows_a_daemon_s_domains_until_it_is_interrupted(self):
-        with Libvirtd() as libvirtd, Program(sys.executable, SOURCE / "doc/examples/python/events.py", libvirtd.uri,
-                                             env=ENVIRONMENT) as program:
-            program.expect("watching")
-            for _ in range(10):
-                libvirtd.virsh("suspend test", "resume test")
-                program.expect("test: suspended")
-                program.expect("test: resumed")
-            self.assertEqual(program.end(INTERRUPT), 0)
-            self.assertEqual(program.stderr.seen, [])
+    def test_the_example_prints_a_daemon_s_events_until_it_is_interrupted(self):
+        self.check_example(sys.executable, SOURCE / "doc/examples/python/events.py")
 
 
 if __name__ == "__main__":

@@ -111,19 +111,54 @@ expect_success() {
   wait "$example" || fail "it ended with status $?"
 }
 
-watch_domains() { # PROGRAM
-  start "$1" "$uri"
-  expect 'watching'
+expect_events() {
   virsh_do suspend test || fail "virsh suspend failed"
   expect 'test: suspended'
   virsh_do resume test || fail "virsh resume failed"
   expect 'test: resumed'
+}
+
+libvirtd_do() { # kill|start
+  echo "$1" >&"$to_libvirtd"
+  read -r _ <&"${LIBVIRTD[0]}" || fail "libvirtd did not $1"
+}
+
+watch_domains() { # PROGRAM
+  start "$1" "$uri"
+  expect 'watching'
+  expect_events
+}
+
+interrupt() {
   kill -INT "$example"
   expect_success
 }
 
-run_domain_events_c() { watch_domains "$1"; }
-run_domain_events_cpp() { watch_domains "$1"; }
+# Its connection is lost and opened again; and it ends while there is none.
+run_domain_events_c() {
+  watch_domains "$1"
+  libvirtd_do kill
+  expect 'lost: reason 1'
+  expect 'Failed to connect'
+  libvirtd_do start
+  expect 'watching'
+  expect_events
+  interrupt
+  start "$1" 'test:///missing'
+  expect 'XML error'
+  interrupt
+}
+
+run_domain_events_cpp() {
+  watch_domains "$1"
+  interrupt
+}
+
+# The events come though the loop is attached last.
+run_register_connect_attach_run_cpp() {
+  watch_domains "$1"
+  interrupt
+}
 
 run_stdin_and_events_cpp() {
   start "$1" "$uri"

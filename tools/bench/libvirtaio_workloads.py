@@ -5,6 +5,8 @@
 virt-uv-bench starts it in turn with the other loops, with the arguments of workloads-program. What a workload does is
 said in tools/bench/workloads/; here is the same with libvirt's Python calls and the same callbacks, as far as asyncio's
 rules allow: it has no cross-thread updates, because one thread only may touch its loop.
+
+With --virt-uv it is virt-uv within Python instead, in uvloop, for python_ratio.py.
 """
 
 import argparse
@@ -171,8 +173,10 @@ def cpu_seconds():
 
 
 def count_iterations(loop):
-    """asyncio's loop calls select once in each iteration."""
+    """asyncio's loop calls select once in each iteration. uvloop does not tell."""
     iterations = [0]
+    if not hasattr(loop, "_selector"):
+        return iterations
     select = loop._selector.select
 
     def counted(timeout=None):
@@ -290,8 +294,8 @@ WORKLOADS = {
 }
 
 
-async def run(args):
-    libvirtaio.virEventRegisterAsyncIOImpl()
+async def run(args, register):
+    register()
     print(json.dumps(await WORKLOADS[args.workload](args, asyncio.Event())), flush=True)
     os._exit(0)  # else what is registered would be taken down piece by piece
 
@@ -304,7 +308,16 @@ def main():
     parser.add_argument("--uri")
     parser.add_argument("--trigger-input", type=int)
     parser.add_argument("--trigger-output", type=int)
-    asyncio.run(run(parser.parse_args()))
+    parser.add_argument("--virt-uv", action="store_true")
+    args = parser.parse_args()
+    if args.virt_uv:
+        import uvloop
+        import virt_uv
+        loop_factory, register = uvloop.new_event_loop, virt_uv.attach
+    else:
+        loop_factory, register = None, libvirtaio.virEventRegisterAsyncIOImpl
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(run(args, register))
 
 
 if __name__ == "__main__":

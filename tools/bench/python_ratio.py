@@ -1,0 +1,75 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""virt-uv beside libvirtaio, both within Python: the same workloads, in uvloop and in asyncio's loop.
+
+    python_ratio.py LIBRARY        LIBRARY: the libvirt-uv.so.0 that is measured
+
+It prints the table of doc/embedding.md. The two take turns, run by run; what counts is the median, and a median whose
+runs lie too far apart is no result (measurement.py). What Python itself costs in each callback is in both.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from daemon import Libvirtd
+from measurement import Measurement
+from report import NO_RESULT, number, ratio
+from runner import CONFIGURATION
+from workloads import OURS, PYTHON, WORKLOADS
+
+HERE = Path(__file__).parent
+MEASURED = [("wake", 1, "wakes"), ("wake", 1000, "wakes"), ("active", 1, "callbacks"), ("active", 1000, "callbacks"),
+            ("remote", 1, "calls"), ("remote", 1, "cpu"), ("remote", 4, "calls"), ("remote", 4, "cpu")]
+LIMIT_SECONDS = 120
+
+
+def run(loop, workload, size, uri, args):
+    command = ["/usr/bin/python3", HERE / "libvirtaio_workloads.py", workload.name, "--size", str(size),
+               "--seconds", str(args.seconds * workload.seconds_factor)]
+    command += ["--uri", uri] if workload.needs_daemon else []
+    command += ["--virt-uv"] if loop == OURS else []
+    environment = dict(os.environ, VIRT_UV_LIBRARY=args.library, PYTHONPATH=str(HERE.parent.parent / "lib/python"))
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=LIMIT_SECONDS, env=environment)
+    return json.loads(done.stdout)
+
+
+def measure(name, size, uri, args):
+    measurement = Measurement(WORKLOADS[name], size)
+    for _ in range(args.runs):
+        for loop in PYTHON, OURS:
+            measurement.add(loop, run(loop, measurement.workload, size, uri, args))
+    return measurement
+
+
+def row(measurement, figure):
+    def median(loop):
+        series = measurement.series(loop, figure)
+        return number(series.median) if series.is_result else NO_RESULT
+
+    return (f"| `{measurement.workload.name}`, N = {measurement.size} | {figure.name}, {figure.unit} "
+            f"| {median(PYTHON)} | {median(OURS)} | {ratio(measurement.ratio(OURS, PYTHON, figure))} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("library")
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.5)
+    args = parser.parse_args()
+    print("| workload | figure | libvirtaio | virt-uv | ratio |\n|---|---|---|---|---|")
+    measured = {}
+    with contextlib.ExitStack() as stack:
+        daemon = stack.enter_context(Libvirtd(CONFIGURATION))
+        for name, size, figure_name in MEASURED:
+            if (name, size) not in measured:
+                measured[name, size] = measure(name, size, daemon.uri, args)
+            figure = next(each for each in WORKLOADS[name].figures if each.name == figure_name)
+            print(row(measured[name, size], figure), flush=True)
+
+
+if __name__ == "__main__":
+    main()
