@@ -23,6 +23,7 @@ from redis_test import Redis
 ROUNDS = max(1, int(float(os.environ.get("VIRT_UV_STRESS", "1"))))
 CONNECTIONS = 3
 QUEUE = 65536
+HESITATION = 10  # seconds
 FEW, MANY = 10, 300  # domains; few fit into the queue, and many do not
 
 
@@ -99,7 +100,7 @@ class Round:
 
     def __init__(self, test, libvirtd, reader):
         self.test, self.libvirtd, self.reader = test, libvirtd, reader
-        self.caused = 0
+        self.caused = self.nudges = 0
         self.uris = []
         for number in range(CONNECTIONS):
             path = f"{libvirtd.folder}/host-{number}"
@@ -133,10 +134,24 @@ class Round:
         return Program("virsh", "--quiet", "-c", self.libvirtd.uri, "; ".join(commands), stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
 
+    def finish(self, virsh):
+        """Returns its status, once it has ended. libvirtd 9.0 on Debian 12 now and then leaves a call of virsh's
+        unanswered, with each of its workers asleep: most likely glibc's bug 25847, where the signal of a condition
+        variable is lost. The job is done with the next one, so another client sends that."""
+        for _ in range(LIMIT // HESITATION):
+            try:
+                return virsh.process.wait(HESITATION)
+            except subprocess.TimeoutExpired:
+                self.nudges += 1
+                with Program("virsh", "--quiet", "-c", self.libvirtd.uri, "list", stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL) as nudge:
+                    nudge.end()
+        return virsh.end()
+
     def catch_up(self):
         """Each connection is open, and tells of the last of some events."""
         with self.storm(FEW) as virsh:
-            self.test.assertEqual(virsh.end(), 0)
+            self.test.assertEqual(self.finish(virsh), 0)
         self.wait_for_last()
 
     def wait_for_last(self):
@@ -150,9 +165,9 @@ class Round:
             cause()
             self.wait("a loss", lambda account: all(account.losses[uri] > before.losses[uri] for uri in self.uris))
             if cause == self.libvirtd.kill:
-                virsh.end()
+                self.finish(virsh)
             undo()
-            virsh.end()
+            self.finish(virsh)
         self.wait("a reopening", lambda account: all(account.openings[uri] > account.losses[uri] for uri in self.uris))
         self.catch_up()
 
@@ -161,13 +176,13 @@ class Round:
         self.libvirtd.pause()
         with self.storm(FEW) as virsh:
             self.libvirtd.resume()
-            self.test.assertEqual(virsh.end(), 0)
+            self.test.assertEqual(self.finish(virsh), 0)
         self.wait_for_last()
 
     def oversleep(self, domains):
         self.reader.sleep()
         with self.storm(domains) as virsh:
-            self.test.assertEqual(virsh.end(), 0)
+            self.test.assertEqual(self.finish(virsh), 0)
         self.reader.wake()
         self.wait("the rest", lambda account: self.all() == account.delivered + account.missing_at_losses +
                   account.announced_as_dropped)
@@ -206,12 +221,13 @@ class EveryEvent(unittest.TestCase):
                 reader.close()
             totals.update(caused=each.all(), delivered=account.delivered,
                           lost=account.missing_at_losses, dropped=account.missing_where_dropped,
-                          losses=sum(account.losses.values()))
+                          losses=sum(account.losses.values()), nudges=each.nudges)
             self.assertEqual(account.delivered + account.missing_at_losses + account.missing_where_dropped,
                              each.all())
         print(f"{ROUNDS} rounds, {make_reader.__name__}: {totals['caused']} events: {totals['delivered']} came, "
               f"{totals['lost']} fell into {totals['losses']} losses that were announced, "
-              f"{totals['dropped']} were dropped and counted", flush=True)
+              f"{totals['dropped']} were dropped and counted; libvirtd was nudged {totals['nudges']} times",
+              flush=True)
 
     def test_comes_through_a_pipe_or_lies_in_a_gap_that_is_announced(self):
         self.run_rounds(Pipe)
