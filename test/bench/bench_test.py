@@ -181,5 +181,14 @@ class WithLibvirtd(Smoke, unittest.TestCase):
             self.assertRegex(row, r"\| [\d,.]+ \| [\d,.]+ \| [\d.]+ \|$")
 
 
+class Daemon(unittest.TestCase):
+    def test_with_idle_clients_is_measured_on_both_loops(self):
+        run = bench("daemon", "--smoke")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        row = run.stdout.splitlines()[-1]
+        self.assertRegex(row, r"^\| 10( \| [\d,.]+){7} \|$")
+        self.assertNotRegex(row, r"\| 0 \|")
+
+
 if __name__ == "__main__":
     unittest.main()

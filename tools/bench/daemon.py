@@ -59,8 +59,11 @@ class Libvirtd:
         configuration.write_text(self._configuration.format(folder=self._folder), encoding="utf-8")
         with open(self._folder / "log", "w", encoding="utf-8") as log:
             return subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "libvirtd", "-f", configuration, "-p", self._folder / "pid"],
+                ["setpriv", "--pdeathsig", "KILL", *self.command()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(os.environ, LIBVIRT_DRIVER_DIR=str(drivers)))
+
+    def command(self):
+        return ["libvirtd", "-f", self._folder / "libvirtd.conf", "-p", self._folder / "pid"]
 
     def _wait_until_ready(self):
         deadline = time.monotonic() + START_SECONDS

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""virt-uv-bench daemon: a libvirtd with many idle clients, on libvirt's default loop and under virt-uv-run.
+
+The idle clients are open sockets that ask for nothing: to the daemon each is a watch. One more client makes calls, one
+after the other, and another one is told of the events that come of them. Each run has a daemon of its own, and the two
+loops take turns, so that both see the same machine; the median of the runs counts.
+"""
+
+import argparse
+import contextlib
+import os
+import resource
+import socket
+import statistics
+import threading
+import time
+
+import libvirt
+
+from daemon import Libvirtd
+
+SIZES = (10, 1000, 3000)
+LOOPS = ("default", "virt-uv")
+TICKS = os.sysconf("SC_CLK_TCK")
+CONFIGURATION = "max_clients = 10000\nmax_queued_clients = 10000\nkeepalive_interval = -1\n"
+
+
+class Daemon(Libvirtd):
+    def __init__(self, command):
+        super().__init__(CONFIGURATION)
+        self._command = command
+
+    def command(self):
+        return [*self._command, *super().command()]
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self._process.pid}/stat", encoding="utf-8") as stat:
+            user, system = stat.read().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / TICKS
+
+    def connect(self):
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(str(self._socket))
+        return client
+
+
+def run_default_loop():
+    while True:
+        libvirt.virEventRunDefaultImpl()
+
+
+def start_loop():
+    """Of this program: libvirt's default one, as of most clients."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    libvirt.virEventRegisterDefaultImpl()
+    threading.Thread(target=run_default_loop, daemon=True).start()
+
+
+def calls(connection, daemon, seconds):
+    """Calls a second, and the daemon's CPU time for each in microseconds."""
+    count, cpu, began = 0, daemon.cpu_seconds(), time.monotonic()
+    while (taken := time.monotonic() - began) < seconds:
+        connection.getLibVersion()
+        count += 1
+    return count / taken, (daemon.cpu_seconds() - cpu) / count * 1e6
+
+
+def event_latency(connection, watcher, number):
+    """Milliseconds from a call that changes a domain to its event in another client; the median."""
+    came = threading.Event()
+    registered = watcher.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                                lambda *_: came.set(), None)
+    domain, latencies = connection.lookupByName("test"), []
+    for i in range(number):
+        came.clear()
+        began = time.monotonic()
+        (domain.resume if i % 2 else domain.suspend)()
+        if not came.wait(10):
+            raise RuntimeError("an event did not come")
+        latencies.append(time.monotonic() - began)
+    watcher.domainEventDeregisterAny(registered)
+    return statistics.median(latencies) * 1e3
+
+
+def one_run(command, size, seconds):
+    with Daemon(command) as daemon, contextlib.ExitStack() as idle:
+        for _ in range(size):
+            idle.enter_context(daemon.connect())
+        connection, watcher = libvirt.open(daemon.uri), libvirt.open(daemon.uri)
+        calls(connection, daemon, seconds / 10)
+        figures = (*calls(connection, daemon, seconds), event_latency(connection, watcher, 100))
+        watcher.close()
+        connection.close()
+        return figures
+
+
+def measure(launcher, sizes, runs, seconds):
+    """{size: {loop: (calls a second, CPU microseconds a call, milliseconds to an event)}}"""
+    commands = dict(zip(LOOPS, ([], [launcher])))
+    start_loop()
+    result = {}
+    for size in sizes:
+        figures = {loop: [] for loop in LOOPS}
+        for _ in range(runs):
+            for loop, command in commands.items():
+                figures[loop].append(one_run(command, size, seconds))
+        result[size] = {loop: tuple(map(statistics.median, zip(*figures[loop]))) for loop in LOOPS}
+    return result
+
+
+def table(result):
+    """In Markdown."""
+    lines = ["| idle clients | calls a second | | | CPU a call, µs | | event, ms | |",
+             "|---|---|---|---|---|---|---|---|",
+             "| | default | virt-uv | ratio | default | virt-uv | default | virt-uv |"]
+    for size, figures in result.items():
+        (calls_0, cpu_0, event_0), (calls_1, cpu_1, event_1) = (figures[loop] for loop in LOOPS)
+        lines.append(f"| {size:,} | {calls_0:,.0f} | {calls_1:,.0f} | {calls_1 / calls_0:.2f} | {cpu_0:,.0f} "
+                     f"| {cpu_1:,.0f} | {event_0:.2f} | {event_1:.2f} |")
+    return "\n".join(lines)
+
+
+def main(argv, launcher):
+    parser = argparse.ArgumentParser(prog="virt-uv-bench daemon", description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=5, help="runs of each loop, of which the median counts (5)")
+    parser.add_argument("--seconds", type=float, default=2, help="time of the calls of a run (2)")
+    parser.add_argument("--smoke", action="store_true", help="one short run at a small size: does it work?")
+    arguments = parser.parse_args(argv)
+    sizes, runs, seconds = SIZES, arguments.runs, arguments.seconds
+    if arguments.smoke:
+        sizes, runs, seconds = SIZES[:1], 1, 0.1
+    print(table(measure(launcher, sizes, runs, seconds)))
+    return 0
