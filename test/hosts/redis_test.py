@@ -81,6 +81,8 @@ class DomainsInRedis(unittest.TestCase):
         self.assertEqual(self.redis("EXISTS", "domains"), 0)
 
     def test_a_redis_that_goes_is_said_and_ends_it(self):
+        self.libvirtd.virsh("suspend test")
+        self.next_events(1)  # hiredis's adapter before 1.2 does not report a server that goes with commands unread
         self.server.__exit__()
         self.program.expect_said("Redis: ")
         self.assertEqual(self.program.end(), 1)
