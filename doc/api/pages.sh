@@ -31,7 +31,8 @@ sed -nE 's/^typedef [a-z]+ \(\*(\w+)\).*/\1/p; s/^typedef enum (\w+).*/\1/p' "$h
   done
 
 # Doxygen writes quotes as ', which is a command of roff's at the beginning of a line.
-sed -i "s/^'/\\\\\&'/" "$output"/man[37]/*
+# Its font for code, C, is unknown to groff 1.23 on a terminal.
+sed -i "s/\\\\fC/\\\\fB/g; s/^'/\\\\\&'/" "$output"/man[37]/*
 
 # The date of the build would make each build another one.
 sed -i -E "s/^(\.TH \S+ )[37] \"[^\"]*\" \"[^\"]*\"/\13 \"virt-uv $version\"/" "$output"/man3/*.3
