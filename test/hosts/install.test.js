@@ -51,7 +51,7 @@ test('the package holds the addon, its words and its licence, and nothing to run
   const files = fs.readdirSync(unpacked, { recursive: true }).map(String).sort();
   assert.deepStrictEqual(files, [
     'COPYING', 'NEWS.md', 'README.md', 'addon.js', 'index.d.ts', 'index.js', 'linux-x64', 'linux-x64/virt_uv.node',
-    'package.json',
+    'package.json', 'records.d.ts', 'watch_options.js', 'watcher.js',
   ]);
   const description = JSON.parse(fs.readFileSync(path.join(unpacked, 'package.json'), 'utf8'));
   for (const field of ['scripts', 'dependencies', 'optionalDependencies', 'gypfile'])
