@@ -13,7 +13,7 @@ const tree = path.join(__dirname, '..', '..');
 const build = process.env.VIRT_UV_HOSTS_BUILD;
 const module_ = (...names) => path.join(build, 'node_modules', ...names);
 const repository = 'https://example.org/some/virt-uv';
-const limit = { timeout: 600000 };
+const limit = { timeout: 1200000 };
 
 const fits = process.arch === 'x64' && /^VERSION_ID="12"$/m.test(fs.readFileSync('/etc/os-release', 'utf8'));
 const skip = !fits && 'the package is made on Debian 12, for x64';
