@@ -5,9 +5,9 @@
     tools/include-graph.py LIB
 
 Each folder of LIB is a layer, and includes only itself and what MAY_INCLUDE says: api -> loop -> core, with no way
-back. What is built over the public header (node, watch) includes no layer. Files include each other in no cycle; a
-header and the source file of the same name are one node. `core` knows neither libuv nor epoll: it includes no header
-of theirs, and its code has no identifier of theirs.
+back. What is built over the public header (watch, and node on it) includes no layer. Files include each other in no
+cycle; a header and the source file of the same name are one node. `core` knows neither libuv nor epoll: it includes no
+header of theirs, and its code has no identifier of theirs.
 
 Prints a line `file:line: what is wrong` for each fault, and fails if there was one.
 """
@@ -17,7 +17,7 @@ import re
 import sys
 from pathlib import Path
 
-MAY_INCLUDE = {"api": {"loop", "core"}, "loop": {"core"}, "core": set(), "node": set(), "watch": set()}
+MAY_INCLUDE = {"api": {"loop", "core"}, "loop": {"core"}, "core": set(), "node": {"watch"}, "watch": set()}
 EXTENSIONS = {".c", ".cpp", ".h", ".hpp"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

@@ -31,7 +31,8 @@ quietly ninja --quiet -j2 -C "$tree" lib/node/virt_uv.node
 package=$tree/package
 rm -rf "$package"
 mkdir -p "$package/linux-x64"
-cp lib/node/{addon.js,index.js,index.d.ts,README.md} COPYING NEWS.md "$package/"
+cp lib/node/{addon,index,watch_options,watcher}.js lib/node/{index,records}.d.ts lib/node/README.md \
+  COPYING NEWS.md "$package/"
 strip --strip-unneeded -o "$package/linux-x64/virt_uv.node" "$tree/lib/node/virt_uv.node"
 node - "$repository" lib/node/package.json >"$package/package.json" <<'END'
 const [, , repository, file] = process.argv;

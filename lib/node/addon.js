@@ -41,7 +41,7 @@ function failing(runtime) {
   const fail = () => {
     throw notSupported(`ENOTSUP: ${runtime} does not run on libuv; virt-uv needs Node`);
   };
-  const functions = ['attach', 'detach', 'drain', 'ref', 'unref', 'onLog', 'stats', 'watches'];
+  const functions = ['attach', 'detach', 'drain', 'ref', 'unref', 'onLog', 'stats', 'watches', 'watch'];
   const addon = { version: require('./package.json').version };
   for (const name of functions) addon[name] = fail;
   return addon;

@@ -14,7 +14,8 @@ struct Attachment::Drain {
   Function idle;
 };
 
-Attachment::Attachment(napi_env env, uv_loop_t *loop) : env_(env), loop_(loop), log_(env) {
+Attachment::Attachment(napi_env env, uv_loop_t *loop)
+    : env_(env), loop_(loop), log_(env), watchers_(env, loop, [this](Function done) { on_watcher_closed(done); }) {
   napi_value name = nullptr;
   JS_CHECK(napi_create_string_utf8(env, "virt-uv", NAPI_AUTO_LENGTH, &name));
   JS_CHECK(napi_async_init(env, nullptr, name, &context_));
@@ -25,9 +26,37 @@ Attachment::~Attachment() { JS_CHECK(napi_async_destroy(env_, context_)); }
 int Attachment::attach(unsigned slow_callback_ms) {
   if (state_ == State::kDetaching) return UV_EBUSY;
   slow_callback_ms_ = slow_callback_ms;
+  const int err = hold();
+  if (err == 0) is_held_by_host_ = true;
+  return err;
+}
+
+int Attachment::hold() {
   const int err = apply_options();
   if (err == 0 && state_ == State::kDetached) take_hold();
   return err;
+}
+
+int Attachment::watch(const Watcher::Options &options, napi_value listener, std::uint32_t *ret) {
+  int err = state_ == State::kDetached ? hold() : 0;
+  if (err < 0) return err;
+  const std::uint32_t watcher = watchers_.add(options, listener);
+  if (state_ == State::kAttached) err = watchers_.start(watcher);
+  if (err < 0) on_watcher_closed(Function());
+  if (err == 0) *ret = watcher;
+  return err;
+}
+
+/* `done` is called when the attachment that the watcher held has been given back too. */
+void Attachment::on_watcher_closed(Function done) {
+  if (env_ending_) done.release();
+  const bool is_last = watchers_.is_empty() && (env_ending_ || !is_held_by_host_);
+  if (is_last && state_ == State::kAttached) {
+    if (done) detached_.push_back(done);
+    start_detach();
+  } else if (done) {
+    done.call(context_, 0, "watch");
+  }
 }
 
 /* A drain that is cancelled calls JS, which may call detach() too. So that is done last. */
@@ -38,6 +67,8 @@ int Attachment::detach(Function done) {
     return 0;
   }
   const std::vector<Drain *> cancelled = disown_drains();
+  is_held_by_host_ = false;
+  slow_callback_ms_ = 0;
   const int err = start_detach();
   if (err == 0) detached_.push_back(done);
   for (Drain *drain : cancelled) drain->idle.call(context_, UV_ECANCELED, "drain");
@@ -97,6 +128,7 @@ void Attachment::take_hold() {
 
 void Attachment::on_before_sleep(uv_prepare_t *prepare) {
   auto *const self = static_cast<Attachment *>(prepare->data);
+  self->watchers_.tell(self->context_);
   virt_uv_stats stats = VIRT_UV_STATS_INIT;
   virt_uv_get_stats(&stats);
   const uint64_t calls = stats.callbacks + stats.frees;
@@ -127,8 +159,8 @@ void Attachment::on_library_detached(void *opaque) {
 
 void Attachment::on_prepare_closed(uv_handle_t *prepare) { static_cast<Attachment *>(prepare->data)->finish_detach(); }
 
-/* A function that is called may attach again. When the hook of an ending environment is removed, `this` may be
- * deleted. */
+/* Watchers that were opened meanwhile come first: a function that is called may attach too. When the hook of an ending
+ * environment is removed, `this` may be deleted. */
 void Attachment::finish_detach() {
   state_ = State::kDetached;
   std::vector<Function> functions;
@@ -136,9 +168,11 @@ void Attachment::finish_detach() {
   napi_async_cleanup_hook_handle__ *const hook = std::exchange(cleanup_hook_, nullptr);
   if (env_ending_) {
     for (Function &done : functions) done.release();
-    functions.clear();
   }
+  const bool env_ending = env_ending_;
   JS_CHECK(napi_remove_async_cleanup_hook(hook));
+  if (env_ending) return;
+  if (!watchers_.is_empty()) watchers_.start_waiting(context_, hold());
   for (Function &done : functions) done.call(context_, 0, "detach");
 }
 
@@ -146,7 +180,8 @@ void Attachment::on_env_cleanup(napi_async_cleanup_hook_handle, void *opaque) {
   auto *const self = static_cast<Attachment *>(opaque);
   self->env_ending_ = true;
   for (Drain *drain : self->disown_drains()) drain->idle.release();
-  if (self->state_ == State::kAttached) self->start_detach();
+  self->watchers_.end();
+  if (self->watchers_.is_empty() && self->state_ == State::kAttached) self->start_detach();
 }
 
 }  // namespace virt_uv::node

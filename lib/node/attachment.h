@@ -9,6 +9,10 @@
  * closed. This is so for terminate() and for process.exit() in a worker too. When the main thread ends by
  * process.exit(), Node runs no hooks, and none is needed.
  *
+ * The host holds an attachment from attach() to detach(), and each watcher from watch() until it is closed. The last
+ * one to go detaches; the host cannot detach while a watcher is open. At the end of an environment its watchers are
+ * closed first, which takes no longer than their grace.
+ *
  * libuv calls libvirt's callbacks directly, so Node does not notice them. Node runs the pending promise jobs after each
  * of its own callbacks, and in each check phase. A promise that one of libvirt's timeouts resolves would wait for as
  * long as the loop sleeps. So a prepare handle, which does not keep the loop alive, makes Node run the jobs before the
@@ -24,6 +28,7 @@
 
 #include "js.h"
 #include "log_sink.h"
+#include "watchers.h"
 
 namespace virt_uv::node {
 
@@ -42,12 +47,19 @@ class Attachment {
   int unref();
   int listen(napi_value listener); /* to log lines; nullptr: stop */
 
+  bool has_watchers() const { return !watchers_.is_empty(); }
+  int watch(const Watcher::Options &options, napi_value listener, std::uint32_t *ret);
+  std::string take(std::uint32_t watcher) { return watchers_.take(watcher); }
+  void unwatch(std::uint32_t watcher, Function done) { watchers_.close(watcher, done); }
+
  private:
   enum class State { kDetached, kAttached, kDetaching };
   struct Drain;
 
   int apply_options();
+  int hold(); /* attaches, if that has not been done */
   void take_hold();
+  void on_watcher_closed(Function done);
   int start_detach();
   void finish_detach();
   std::vector<Drain *> disown_drains();
@@ -62,7 +74,9 @@ class Attachment {
   uv_loop_t *loop_;
   napi_async_context context_ = nullptr;
   LogSink log_;
+  Watchers watchers_;
   State state_ = State::kDetached;
+  bool is_held_by_host_ = false;
   bool env_ending_ = false;
   unsigned slow_callback_ms_ = 0;
   napi_async_cleanup_hook_handle cleanup_hook_ = nullptr;

@@ -6,6 +6,8 @@
 'use strict';
 
 const addon = require('./addon.js');
+const { watchOptions } = require('./watch_options.js');
+const { Watcher } = require('./watcher.js');
 
 function invalid(message) {
   return Object.assign(new TypeError(`virt-uv: ${message}`), { code: 'EINVAL' });
@@ -48,6 +50,11 @@ function onLog(listener) {
   addon.onLog(listener);
 }
 
+function watch(uris, options) {
+  const { settings, signal } = watchOptions(uris, options);
+  return new Watcher(addon, settings, signal);
+}
+
 function stats() {
   return addon.stats();
 }
@@ -62,6 +69,7 @@ exports.drain = drain;
 exports.ref = ref;
 exports.unref = unref;
 exports.onLog = onLog;
+exports.watch = watch;
 exports.stats = stats;
 exports.watches = watches;
 exports.version = addon.version;

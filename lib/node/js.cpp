@@ -3,8 +3,6 @@
 
 #include <uv.h>
 
-#include <string>
-
 namespace virt_uv::node {
 namespace {
 
@@ -28,13 +26,13 @@ constexpr Advice kAdvice[] = {
     {UV_ECONNABORTED, "the host has closed virt-uv's handles; attach() again"},
 };
 
-const char *advice(int uv_error) {
+}  // namespace
+
+const char *explain(int uv_error) {
   for (const Advice &each : kAdvice)
     if (each.uv_error == uv_error) return each.text;
   return uv_strerror(uv_error);
 }
-
-}  // namespace
 
 void check(napi_status status, const char *call) {
   if (status == napi_ok || env_is_ending(status)) return;
@@ -44,16 +42,28 @@ void check(napi_status status, const char *call) {
 
 napi_value make_error(napi_env env, const char *function, int uv_error) {
   const char *name = uv_err_name(uv_error);
-  const std::string text = std::string("virt-uv: ") + function + ": " + name + ": " + advice(uv_error);
-  napi_value code = nullptr, message = nullptr, error = nullptr;
-  JS_CHECK(napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &code));
-  JS_CHECK(napi_create_string_utf8(env, text.c_str(), text.size(), &message));
-  JS_CHECK(napi_create_error(env, code, message, &error));
+  const std::string text = std::string("virt-uv: ") + function + ": " + name + ": " + explain(uv_error);
+  napi_value error = nullptr;
+  JS_CHECK(napi_create_error(env, make_string(env, name), make_string(env, text), &error));
   return error;
 }
 
 void throw_error(napi_env env, const char *function, int uv_error) {
   JS_CHECK(napi_throw(env, make_error(env, function, uv_error)));
+}
+
+std::string read_string(napi_env env, napi_value string) {
+  size_t size = 0;
+  JS_CHECK(napi_get_value_string_utf8(env, string, nullptr, 0, &size));
+  std::string text(size, '\0');
+  JS_CHECK(napi_get_value_string_utf8(env, string, &text[0], size + 1, nullptr));
+  return text;
+}
+
+napi_value make_string(napi_env env, const std::string &text) {
+  napi_value string = nullptr;
+  JS_CHECK(napi_create_string_utf8(env, text.c_str(), text.size(), &string));
+  return string;
 }
 
 void set_number(napi_env env, napi_value object, const char *name, double value) {
@@ -63,9 +73,7 @@ void set_number(napi_env env, napi_value object, const char *name, double value)
 }
 
 void set_string(napi_env env, napi_value object, const char *name, const char *value) {
-  napi_value string = nullptr;
-  JS_CHECK(napi_create_string_utf8(env, value, NAPI_AUTO_LENGTH, &string));
-  JS_CHECK(napi_set_named_property(env, object, name, string));
+  JS_CHECK(napi_set_named_property(env, object, name, make_string(env, value)));
 }
 
 Function::Function(napi_env env, napi_value function) : env_(env) {

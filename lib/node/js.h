@@ -11,15 +11,22 @@
 #include <node_api.h>
 
 #include <cstdint>
+#include <string>
 
 namespace virt_uv::node {
 
 void check(napi_status status, const char *call);
 #define JS_CHECK(call) ::virt_uv::node::check((call), #call)
 
+/* What a libuv code means here. */
+const char *explain(int uv_error);
+
 /* An Error whose `code` is the name of `uv_error`, and whose message says what to do about it. */
 napi_value make_error(napi_env env, const char *function, int uv_error);
 void throw_error(napi_env env, const char *function, int uv_error);
+
+std::string read_string(napi_env env, napi_value string);
+napi_value make_string(napi_env env, const std::string &text);
 
 void set_number(napi_env env, napi_value object, const char *name, double value);
 void set_string(napi_env env, napi_value object, const char *name, const char *value);
@@ -32,7 +39,7 @@ class Function {
   Function(napi_env env, napi_value function);
   explicit operator bool() const { return ref_ != nullptr; }
 
-  void release();                                                        /* without calling it */
+  void release();                                                        /* without calling it, if there is one */
   void call(napi_async_context context, int uv_error, const char *name); /* releases it; uv_error 0: no argument */
 
  private:

@@ -12,7 +12,7 @@
 namespace virt_uv::node {
 namespace {
 
-constexpr const char *kEntryName = "virt_uv_node_load_1";
+constexpr const char *kEntryName = "virt_uv_node_load_2";
 
 struct Module {
   napi_env env = nullptr;
@@ -66,6 +66,6 @@ void clear_module() { module_of_thread = Module(); }
 }  // namespace virt_uv::node
 
 /* What other copies call. */
-extern "C" __attribute__((visibility("default"))) napi_value virt_uv_node_load_1(napi_env env, napi_value exports) {
+extern "C" __attribute__((visibility("default"))) napi_value virt_uv_node_load_2(napi_env env, napi_value exports) {
   return virt_uv::node::load(env, exports);
 }

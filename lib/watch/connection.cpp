@@ -2,7 +2,6 @@
 #include "connection.hpp"
 
 #include <fmt/format.h>
-#include <libvirt/virterror.h>
 
 #include <algorithm>
 #include <memory>
@@ -15,19 +14,6 @@
 namespace virt_uv::watch {
 namespace {
 
-/* libvirt's words, where it has some. */
-std::string loss_reason(int reason) {
-  if (virGetLastErrorCode() != VIR_ERR_OK) return virGetLastErrorMessage();
-  switch (reason) {
-    case VIR_CONNECT_CLOSE_REASON_EOF:
-      return "the host closed the connection";
-    case VIR_CONNECT_CLOSE_REASON_KEEPALIVE:
-      return "no answer to keepalive messages";
-    default:
-      return "input or output error";
-  }
-}
-
 constexpr char kNoThread[] = "no thread can be started";
 
 }  // namespace
@@ -39,11 +25,9 @@ Connection::Connection(uv_loop_t *loop, Workers *workers, Observer *observer, co
       observer_(observer),
       reconnect_(options.reconnect),
       uri_(uri.empty() ? "libvirt's default connection" : uri),
-      request_{std::move(uri), options.keepalive, lost, this, options.states, &delivered_},
-      expected_(options.expected),
-      domains_(options.domains) {
-  for (const EventKind *kind : options.kinds) subscriptions_.push_back({this, kind});
-}
+      request_(std::make_shared<SessionRequest>(
+          SessionRequest{std::move(uri), options.keepalive, options.states, options.kinds, options.domains})),
+      expected_(options.expected) {}
 
 void Connection::start() {
   uv_timer_init(loop_, &pause_);
@@ -57,25 +41,44 @@ void Connection::stop() {
   if (state_ == State::kPausing) end();
 }
 
+void Connection::abandon() {
+  if (state_ != State::kOpening && state_ != State::kClosing) return;
+  bool is_open = session_->abandon();
+  /* Where no thread can be had, the connection stays open for good. */
+  if (state_ == State::kOpening && is_open) workers_->run([session = session_] { session->close(); }, [] {});
+  session_.reset();
+  end();
+}
+
+/* What it still has to tell is of no interest. */
+void Connection::drop_session() { std::exchange(session_, nullptr)->abandon(); }
+
+/* `done` is not called for a session that has been abandoned. */
+bool Connection::run(std::function<void()> work, std::function<void()> done) {
+  return workers_->run(std::move(work), [this, session = session_, done = std::move(done)] {
+    if (session == session_) done();
+  });
+}
+
 void Connection::open() {
   state_ = State::kOpening;
   loss_.reset();
-  delivered_ = 0;
+  SessionOwner *owner = this;
+  session_ = std::make_shared<Session>(request_, workers_->poster(), owner);
   auto result = std::make_shared<SessionResult>();
-  bool running = workers_->run(
-      [this, result] { *result = open_session(request_, subscriptions_); },
-      [this, result] { result->connection == nullptr ? not_opened(*result) : opened(std::move(*result)); });
+  bool running = run([session = session_, result] { *result = session->open(); },
+                     [this, result] { result->is_open ? opened(std::move(*result)) : not_opened(*result); });
   if (running) return;
+  session_.reset();
   notice_failure(fmt::format("cannot be opened: {}", kNoThread));
   pause();
 }
 
 void Connection::opened(SessionResult result) {
   state_ = State::kOpen;
-  connection_ = result.connection;
-  subscribed_ = subscriptions_.size() - result.refused.size();
+  subscribed_ = request_->kinds.size() - result.refused.size();
   opened_at_ms_ = uv_now(loop_);
-  if (request_.uri.empty()) uri_ = result.uri;
+  if (request_->uri.empty()) uri_ = result.uri;
   bool again = std::exchange(has_been_open_, true);
   announce_connection(again ? "reopened" : "opened");
   if (result.states) {
@@ -89,6 +92,7 @@ void Connection::opened(SessionResult result) {
 }
 
 void Connection::not_opened(const SessionResult &result) {
+  drop_session();
   early_.clear();
   if (stopping_) return end();
   if (result.uri_is_bad && !has_been_open_) {
@@ -122,8 +126,7 @@ void Connection::flush_early(std::size_t count) {
 
 void Connection::report_states(States states) {
   if (!states.error.empty()) notice(Severity::kError, "the domains' states cannot be listed: " + states.error);
-  for (Record &record : states.records)
-    if (domains_.passes(record.fields)) emit(std::move(record));
+  for (Record &record : states.records) emit(std::move(record));
 }
 
 void Connection::report_missing(const SessionResult &result) {
@@ -156,11 +159,11 @@ void Connection::close() {
   if (state_ != State::kOpen) return;
   state_ = State::kClosing;
   /* The thread that opened it, or another, is there: Workers keeps one. */
-  workers_->run([this] { close_session(connection_, request_, subscriptions_); },
-                [this] {
-                  connection_ = nullptr;
-                  pause();
-                });
+  run([session = session_] { session->close(); },
+      [this] {
+        drop_session();
+        pause();
+      });
 }
 
 void Connection::pause() {
@@ -178,21 +181,16 @@ void Connection::end() {
   });
 }
 
-void Connection::deliver(Record record) {
-  if (!domains_.passes(record.fields)) return;
-  ++delivered_;
+void Connection::on_event(Record record) {
   if (state_ == State::kOpening)
     early_.push_back(std::move(record));
   else
     emit(std::move(record));
 }
 
-void Connection::lost(virConnectPtr, int reason, void *opaque) noexcept {
-  auto *self = static_cast<Connection *>(opaque);
-  self->workers_->post([self, why = loss_reason(reason)] {
-    self->loss_ = why;
-    if (self->state_ == State::kOpen && self->note_loss()) self->close();
-  });
+void Connection::on_loss(const std::string &why) {
+  loss_ = why;
+  if (state_ == State::kOpen && note_loss()) close();
 }
 
 /* Did the connection break? Then the user is told. */

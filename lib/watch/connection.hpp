@@ -9,8 +9,9 @@
  *                └────── stop ────────┴───────────┴──▶ Ended
  *
  * Opening and Closing are jobs on worker threads; at most one is running at a time. Everything else happens on the
- * loop's thread, except lost(), which libvirt calls on the thread that finds the connection broken: it posts to the
- * loop. A connection that breaks is closed like any other before it is opened again, so an event never comes twice.
+ * loop's thread. A connection that breaks is closed like any other before it is opened again, so an event never comes
+ * twice. Each opening has a session of its own, which the job shares: abandon() leaves a job to itself, and goes from
+ * Opening or Closing straight to Ended.
  *
  * What the observer is given, in this order: the record "connection" (opened, or opened again), then, where states are
  * asked for, a record "state" for each domain, then events. Events come as soon as libvirt has a subscription, that is
@@ -18,13 +19,13 @@
  * are older than the states, and go before them. So nothing is lost, and no event that a state includes follows it,
  * except one that was on its way while the domains were listed.
  *
- * It must outlive its libuv handle and its subscriptions: until on_ended() has been called and the loop been drained.
+ * It must outlive its libuv handle, until on_ended() has been called, and the Workers' handle.
  */
 #pragma once
 
 #include <uv.h>
 
-#include <atomic>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -34,7 +35,6 @@
 #include "domain_filter.hpp"
 #include "record.hpp"
 #include "session.hpp"
-#include "subscription.hpp"
 
 namespace virt_uv::watch {
 
@@ -63,7 +63,7 @@ struct ConnectionOptions {
   DomainFilter domains;
 };
 
-class Connection final : private EventSink {
+class Connection final : private SessionOwner {
  public:
   enum class State { kOpening, kOpen, kClosing, kPausing, kEnded };
 
@@ -77,14 +77,21 @@ class Connection final : private EventSink {
   /* For good. on_ended() follows, not from within this call, once the job that is running has returned. */
   void stop();
 
+  /* After stop(), without waiting for the job that is running: it closes what it opens. on_ended() follows, not from
+   * within this call. */
+  void abandon();
+
   State state() const { return state_; }
   const std::string &uri() const { return uri_; }
   bool has_been_open() const { return has_been_open_; }
   std::size_t subscribed() const { return subscribed_; }
 
  private:
-  void deliver(Record record) override;
+  void on_event(Record record) override;
+  void on_loss(const std::string &why) override;
 
+  bool run(std::function<void()> work, std::function<void()> done);
+  void drop_session();
   void open();
   void opened(SessionResult result);
   void not_opened(const SessionResult &result);
@@ -99,7 +106,6 @@ class Connection final : private EventSink {
   void pause();
   void end();
 
-  static void lost(virConnectPtr, int reason, void *opaque) noexcept;
   bool note_loss();
 
   uv_loop_t *loop_;
@@ -107,19 +113,16 @@ class Connection final : private EventSink {
   Observer *observer_;
   bool reconnect_;
   std::string uri_; /* as it is shown */
-  SessionRequest request_;
-  std::vector<Subscription> subscriptions_;
+  std::shared_ptr<const SessionRequest> request_;
   std::set<const EventKind *> expected_;
-  DomainFilter domains_;
 
   State state_ = State::kEnded;
   bool stopping_ = false;
   bool has_been_open_ = false;
   std::size_t subscribed_ = 0;
-  virConnectPtr connection_ = nullptr;
-  std::vector<Record> early_; /* those that came while the session was being opened */
-  std::atomic<std::size_t> delivered_{0};
-  std::optional<std::string> loss_; /* why the connection broke */
+  std::shared_ptr<Session> session_; /* while it is opening, open or closing */
+  std::vector<Record> early_;        /* those that came while the session was being opened */
+  std::optional<std::string> loss_;  /* why the connection broke */
   std::uint64_t opened_at_ms_ = 0;
   Backoff backoff_;
   std::uint64_t pause_ms_ = 0;

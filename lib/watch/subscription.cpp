@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "subscription.hpp"
 
+#include <utility>
+
 #include "event_kinds.hpp"
 
 namespace virt_uv::watch {
@@ -12,23 +14,25 @@ Generic as(const EventKind &kind) {
   return reinterpret_cast<Generic>(kind.callback);
 }
 
+void free_subscription(void *opaque) { delete static_cast<Subscription *>(opaque); }
+
 int register_callback(virConnectPtr connection, const EventKind &kind, void *opaque) {
   switch (kind.family) {
     case Family::kDomain:
-      return virConnectDomainEventRegisterAny(connection, nullptr, kind.id,
-                                              as<virConnectDomainEventGenericCallback>(kind), opaque, nullptr);
+      return virConnectDomainEventRegisterAny(
+          connection, nullptr, kind.id, as<virConnectDomainEventGenericCallback>(kind), opaque, free_subscription);
     case Family::kNetwork:
-      return virConnectNetworkEventRegisterAny(connection, nullptr, kind.id,
-                                               as<virConnectNetworkEventGenericCallback>(kind), opaque, nullptr);
+      return virConnectNetworkEventRegisterAny(
+          connection, nullptr, kind.id, as<virConnectNetworkEventGenericCallback>(kind), opaque, free_subscription);
     case Family::kStoragePool:
       return virConnectStoragePoolEventRegisterAny(
-          connection, nullptr, kind.id, as<virConnectStoragePoolEventGenericCallback>(kind), opaque, nullptr);
+          connection, nullptr, kind.id, as<virConnectStoragePoolEventGenericCallback>(kind), opaque, free_subscription);
     case Family::kNodeDevice:
-      return virConnectNodeDeviceEventRegisterAny(connection, nullptr, kind.id,
-                                                  as<virConnectNodeDeviceEventGenericCallback>(kind), opaque, nullptr);
+      return virConnectNodeDeviceEventRegisterAny(
+          connection, nullptr, kind.id, as<virConnectNodeDeviceEventGenericCallback>(kind), opaque, free_subscription);
     case Family::kSecret:
-      return virConnectSecretEventRegisterAny(connection, nullptr, kind.id,
-                                              as<virConnectSecretEventGenericCallback>(kind), opaque, nullptr);
+      return virConnectSecretEventRegisterAny(
+          connection, nullptr, kind.id, as<virConnectSecretEventGenericCallback>(kind), opaque, free_subscription);
   }
   return -1;
 }
@@ -51,15 +55,16 @@ int deregister_callback(virConnectPtr connection, Family family, int id) {
 
 }  // namespace
 
-bool subscribe(virConnectPtr connection, Subscription &subscription) {
-  subscription.callback_id = register_callback(connection, *subscription.kind, &subscription);
-  return subscription.callback_id >= 0;
+int subscribe(virConnectPtr connection, const EventKind &kind, std::shared_ptr<EventSink> sink) {
+  auto subscription = std::make_unique<Subscription>(Subscription{std::move(sink), &kind});
+  int callback_id = register_callback(connection, kind, subscription.get());
+  if (callback_id < 0) return -1;
+  static_cast<void>(subscription.release()); /* libvirt's from here on */
+  return callback_id;
 }
 
-bool unsubscribe(virConnectPtr connection, Subscription &subscription) {
-  int result = deregister_callback(connection, subscription.kind->family, subscription.callback_id);
-  subscription.callback_id = -1;
-  return result >= 0;
+void unsubscribe(virConnectPtr connection, const EventKind &kind, int callback_id) {
+  deregister_callback(connection, kind.family, callback_id);
 }
 
 }  // namespace virt_uv::watch

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A subscription: one kind of event of one libvirt connection. libvirt hands it back to a decoder as the opaque
- * pointer, so it must outlive every callback: until the loop has been drained. */
+ * A subscription: one kind of event of one libvirt connection. libvirt owns it: it hands it to a decoder as the opaque
+ * pointer, and deletes it when no more callback can come. So whatever thread deregisters it, and whoever has lost
+ * interest by then, a callback that is running finds it, and its sink, alive. */
 #pragma once
 
 #include <libvirt/libvirt.h>
+
+#include <memory>
 
 namespace virt_uv::watch {
 
@@ -13,7 +16,7 @@ struct Record;
 
 class EventSink {
  public:
-  /* On the loop's thread, inside libvirt's callback. */
+  /* On the thread of the loop that is attached, inside libvirt's callback. */
   virtual void deliver(Record record) = 0;
 
  protected:
@@ -21,14 +24,13 @@ class EventSink {
 };
 
 struct Subscription {
-  EventSink *sink;
+  std::shared_ptr<EventSink> sink;
   const EventKind *kind;
-  int callback_id = -1; /* libvirt's; -1: not subscribed */
 };
 
-/* Register with libvirt, and deregister. On a remote connection both wait for the host. They return false where libvirt
- * refuses: virGetLastError() has the reason. */
-bool subscribe(virConnectPtr connection, Subscription &subscription);
-bool unsubscribe(virConnectPtr connection, Subscription &subscription);
+/* Registers with libvirt, and deregisters. On a remote connection both wait for the host. subscribe() returns the id
+ * that unsubscribe() takes; or -1, where libvirt refuses: virGetLastError() has the reason. */
+int subscribe(virConnectPtr connection, const EventKind &kind, std::shared_ptr<EventSink> sink);
+void unsubscribe(virConnectPtr connection, const EventKind &kind, int callback_id);
 
 }  // namespace virt_uv::watch

@@ -29,7 +29,7 @@ struct Workers::Shared {
   std::vector<std::function<void()>> posted;
   std::condition_variable thread_left;
   std::size_t threads = 0, idle = 0;
-  bool open = false;  /* `wake` may be sent to */
+  bool open = false;  /* `wake` may be sent to; written by the loop's thread */
   bool ended = false; /* threads that are idle end */
 
   /* The loop's thread only. */
@@ -51,7 +51,8 @@ struct Workers::Shared {
       std::lock_guard<std::mutex> guard(mutex);
       calls.swap(posted);
     }
-    for (auto &call : calls) call();
+    for (auto &call : calls)
+      if (open) call();
   }
 };
 
@@ -129,10 +130,16 @@ bool Workers::run(std::function<void()> work, std::function<void()> done) {
 
 void Workers::post(std::function<void()> call) { shared_->post(std::move(call)); }
 
+std::function<void(std::function<void()>)> Workers::poster() const {
+  return [shared = shared_](std::function<void()> call) { shared->post(std::move(call)); };
+}
+
 void Workers::close(std::function<void()> closed) {
+  std::vector<std::function<void()>> dropped; /* they may hold `shared_`, and are destroyed without the lock */
   {
     std::lock_guard<std::mutex> guard(shared_->mutex);
     shared_->open = false;
+    dropped.swap(shared_->posted);
   }
   shared_->closed = std::move(closed);
   shared_->until_closed = shared_;

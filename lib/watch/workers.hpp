@@ -39,9 +39,11 @@ class Workers {
   /* Runs `call` in the loop; calls are run in the order in which they were posted. Any thread. */
   void post(std::function<void()> call);
 
-  /* Closes the handle in the loop; `closed` runs once it is. What is posted afterwards is dropped. On the loop's
-   * thread.
-   */
+  /* post() as a function that may outlive this. */
+  std::function<void(std::function<void()>)> poster() const;
+
+  /* Closes the handle in the loop; `closed` runs once it is. Calls that have not run by then are dropped. On the loop's
+   * thread. */
   void close(std::function<void()> closed);
 
  private:

@@ -12,7 +12,7 @@ const { runProgram, ended } = require('./program.js');
 const bounded = { timeout: 300000 };
 const first = path.dirname(fs.realpathSync(require.resolve('virt-uv')));
 const second = fs.mkdtempSync(path.join(process.env.VIRT_UV_HOSTS_BUILD, 'second-copy-'));
-for (const file of ['package.json', 'addon.js', 'index.js', 'virt_uv.node'])
+for (const file of ['package.json', 'addon.js', 'index.js', 'watch_options.js', 'watcher.js', 'virt_uv.node'])
   fs.copyFileSync(path.join(first, file), path.join(second, file));
 after(() => fs.rmSync(second, { recursive: true }));
 

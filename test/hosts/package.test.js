@@ -8,11 +8,12 @@ const fs = require('fs');
 const path = require('path');
 const { execFileSync } = require('child_process');
 const { test } = require('node:test');
+const { schemaTypes } = require('./schema_types.js');
 
 const tree = path.join(__dirname, '..', '..');
 const build = process.env.VIRT_UV_HOSTS_BUILD;
 const addon = fs.realpathSync(path.join(build, 'node_modules', 'virt-uv', 'virt_uv.node'));
-const members = ['attach', 'detach', 'drain', 'onLog', 'ref', 'stats', 'unref', 'version', 'watches'];
+const members = ['attach', 'detach', 'drain', 'onLog', 'ref', 'stats', 'unref', 'version', 'watch', 'watches'];
 
 const run = (command, args, options) => execFileSync(command, args, { encoding: 'utf8', stdio: 'pipe', ...options });
 
@@ -44,15 +45,44 @@ test('require() and import, by name and as a whole, give the same members', () =
   });
 });
 
+function tsc(folder, ...files) {
+  const options = [
+    '--strict', '--noUncheckedIndexedAccess', '--noEmit', '--module', 'nodenext', '--target', 'es2022',
+    '--types', 'node',
+  ];
+  run(path.join(build, 'node_modules', '.bin', 'tsc'), [...options, ...files], { cwd: folder });
+}
+
 test('the declarations pass tsc --strict, for CommonJS and for ES modules', () => {
   inFolder((folder) => {
-    for (const file of ['types.cts', 'types.mts']) fs.copyFileSync(path.join(__dirname, file), path.join(folder, file));
-    const tsc = path.join(build, 'node_modules', '.bin', 'tsc');
-    const options = [
-      '--strict', '--noUncheckedIndexedAccess', '--noEmit', '--module', 'nodenext', '--target', 'es2022',
-      '--types', 'node',
-    ];
-    run(tsc, [...options, 'types.cts', 'types.mts'], { cwd: folder });
+    const files = ['types.cts', 'types.mts', 'types_watch.mts'];
+    for (const file of files) fs.copyFileSync(path.join(__dirname, file), path.join(folder, file));
+    tsc(folder, ...files);
+  });
+});
+
+// Equal: each record of the schema is one of the union, with the same members, and the other way round.
+test('the types of the records are those of the JSON schema of virt-uv-events', () => {
+  inFolder((folder) => {
+    const source = `
+import type { WatchRecord } from 'virt-uv';
+type Schema =
+  | ${schemaTypes()};
+type Flat<T> = T extends object ? { [K in keyof T]: Flat<T[K]> } : T;
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+type Of<U, E> = U extends { event: infer F } ? (E extends F ? Flat<U> : never) : never;
+type Names = Schema['event'] | WatchRecord['event'];
+type Different = { [E in Names]: Same<Of<Schema, E>, Of<WatchRecord, E>> extends true ? never : E }[Names];
+const different: Different[] = [];
+const none: never[] = different;
+console.log(none);
+`;
+    fs.writeFileSync(path.join(folder, 'schema.mts'), source);
+    try {
+      tsc(folder, 'schema.mts');
+    } catch (error) {
+      assert.fail(error.stdout);
+    }
   });
 });
 
@@ -76,7 +106,7 @@ test('the addon needs no libuv and no libvirt-uv: uv_* is left for the host to g
 test('it gives entries to Node and to its own copies alone, is bound at load, and is never unmapped', () => {
   const given = run('nm', ['-D', '--defined-only', addon]).trim().split('\n').map((line) => line.split(' ').pop());
   assert.deepStrictEqual(given.sort(), [
-    'napi_register_module_v1', 'node_api_module_get_api_version_v1', 'virt_uv_node_load_1',
+    'napi_register_module_v1', 'node_api_module_get_api_version_v1', 'virt_uv_node_load_2',
   ]);
   assert.match(run('readelf', ['-dW', addon]), /FLAGS_1.*NOW NODELETE/);
 });

@@ -23,6 +23,9 @@
 
 namespace events {
 
+using virt_uv::watch::Gap;
+using virt_uv::watch::LineQueue;
+
 class BrokerSink : public Sink {
  public:
   BrokerSink(BrokerAddress address, std::size_t queue_bytes, const char *obstacle);

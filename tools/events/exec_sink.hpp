@@ -10,6 +10,9 @@
 
 namespace events {
 
+using virt_uv::watch::Gap;
+using virt_uv::watch::LineQueue;
+
 class ExecSink final : public Sink {
  public:
   ExecSink(std::string program, std::size_t queue_bytes);

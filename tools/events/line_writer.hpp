@@ -14,6 +14,9 @@
 
 namespace events {
 
+using virt_uv::watch::Gap;
+using virt_uv::watch::LineQueue;
+
 class LineWriter {
  public:
   LineWriter(std::size_t limit, std::function<std::string(const Gap &)> gap_line)

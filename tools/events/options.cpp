@@ -12,17 +12,16 @@
 #include "brokers.hpp"
 #include "demo.hpp"
 #include "event_choice.hpp"
+#include "line_queue.hpp"
 #include "number.hpp"
 
 namespace events {
 namespace {
 
+using virt_uv::watch::LineQueue;
+
 /* The longest pause that a libvirt or libuv timer of ours is asked for, in seconds: some 68 years. */
 constexpr std::uint64_t kMaxSeconds = std::numeric_limits<int>::max();
-
-/* Some 30,000 events as text. */
-constexpr std::size_t kDefaultQueueBytes = 4194304;
-constexpr std::size_t kLeastQueueBytes = 4096;
 
 std::uint64_t parse_count(const std::string &text) {
   return parse_number<std::uint64_t>(text, 1, std::numeric_limits<std::int64_t>::max(), "--count");
@@ -33,7 +32,7 @@ std::uint64_t parse_seconds(const std::string &text, const char *option) {
 }
 
 std::size_t parse_queue(const std::string &text) {
-  return parse_number<std::size_t>(text, kLeastQueueBytes, std::numeric_limits<std::int32_t>::max(), "--queue");
+  return parse_number<std::size_t>(text, LineQueue::kLeastLimit, std::numeric_limits<std::int32_t>::max(), "--queue");
 }
 
 virt_uv::watch::Keepalive parse_keepalive(const std::string &text) {
@@ -104,7 +103,7 @@ void declare(CLI::App &app, Words &words) {
          "--queue", words.queue,
          fmt::format("Keep this many bytes of records while the output is not read, and drop and count what comes "
                      "beyond (default: {})",
-                     kDefaultQueueBytes))
+                     static_cast<std::size_t>(LineQueue::kDefaultLimit)))
       ->type_name("BYTES");
   app.add_option("--keepalive", words.keepalive,
                  "Ask a silent host for a sign of life every INTERVAL seconds, and take the connection for lost after "
@@ -151,9 +150,11 @@ BrokerAddress choose_broker(const std::string &text) {
 
 void choose_events(const Words &words, Options &ret) {
   try {
-    EventChoice choice = events::choose_events(words.demo ? Demo::event_names() : words.events);
+    virt_uv::watch::EventChoice choice = virt_uv::watch::choose_events(words.demo ? Demo::event_names() : words.events);
     ret.kinds = std::move(choice.kinds);
     ret.expected = std::move(choice.named);
+  } catch (const virt_uv::watch::UnknownEvent &error) {
+    throw CLI::ValidationError(fmt::format("-e: {}; --list names those there are", error.what()));
   } catch (const std::invalid_argument &error) {
     throw CLI::ValidationError(fmt::format("-e: {}", error.what()));
   }
@@ -187,7 +188,7 @@ Options to_options(const Words &words) {
   options.format = choose_format(words);
   choose_events(words, options);
   choose_domains(words, options);
-  options.queue_bytes = words.queue ? parse_queue(*words.queue) : kDefaultQueueBytes;
+  options.queue_bytes = words.queue ? parse_queue(*words.queue) : LineQueue::kDefaultLimit;
   options.exec = words.exec;
   if (words.to) options.to = choose_broker(*words.to);
   if (words.count) options.count = parse_count(*words.count);

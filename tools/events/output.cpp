@@ -21,13 +21,6 @@ mode_t type_of_stdout() {
 
 }  // namespace
 
-virt_uv::watch::Record dropped_record(const Gap &gap) {
-  std::string since = virt_uv::watch::timestamp(gap.since);
-  return {"dropped",
-          fmt::format("{} records dropped since {}: the queue was full", gap.count, since),
-          {{"count", gap.count}, {"since", since}}};
-}
-
 Output::Output(RecordFormat format, std::size_t queue_bytes)
     : format_(std::move(format)),
       writer_(queue_bytes, [this](const Gap &gap) { return format_.line(dropped_record(gap)); }) {}

@@ -53,8 +53,4 @@ class Sink {
   virtual void restore() {}
 };
 
-/* The record that stands where others were dropped. */
-struct Gap;
-virt_uv::watch::Record dropped_record(const Gap &gap);
-
 }  // namespace events

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-namespace events {
+namespace virt_uv::watch {
 
 void LineQueue::put(std::string line) {
   if (gap_.count == 0 && bytes_ + line.size() <= limit_) return push(std::move(line));
@@ -31,4 +31,4 @@ void LineQueue::close_gap() {
   if (!line.empty()) push(std::move(line));
 }
 
-}  // namespace events
+}  // namespace virt_uv::watch

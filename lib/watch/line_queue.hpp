@@ -5,23 +5,22 @@
  * one such line for each time that the reader was too slow, and not one for every few lines. */
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <string>
 
-namespace events {
+#include "gap.hpp"
 
-/* What was dropped since the last time that this was told. */
-struct Gap {
-  std::uint64_t count = 0;
-  std::chrono::system_clock::time_point since = {};
-};
+namespace virt_uv::watch {
 
 class LineQueue {
  public:
+  /* In bytes: some 30,000 events as text. */
+  static constexpr std::size_t kDefaultLimit = 4194304;
+  static constexpr std::size_t kLeastLimit = 4096;
+
   /* `gap_line` makes the line that takes the place of what was dropped. Empty: none. */
   LineQueue(std::size_t limit, std::function<std::string(const Gap &)> gap_line)
       : limit_(limit), gap_line_(std::move(gap_line)) {}
@@ -48,4 +47,4 @@ class LineQueue {
   Gap gap_;
 };
 
-}  // namespace events
+}  // namespace virt_uv::watch

@@ -6,13 +6,9 @@
 
 #include <algorithm>
 #include <sstream>
-#include <stdexcept>
 
-namespace events {
+namespace virt_uv::watch {
 namespace {
-
-using virt_uv::watch::all_event_kinds;
-using virt_uv::watch::EventKind;
 
 bool is_glob(const std::string &word) { return word.find_first_of("*?[") != std::string::npos; }
 
@@ -24,10 +20,13 @@ void choose(const std::string &word, EventChoice &ret) {
     if (std::find(ret.kinds.begin(), ret.kinds.end(), &kind) == ret.kinds.end()) ret.kinds.push_back(&kind);
     if (!is_glob(word)) ret.named.insert(&kind);
   }
-  if (!found) throw std::invalid_argument(fmt::format("there is no event '{}'; --list names those there are", word));
+  if (!found) throw UnknownEvent(word);
 }
 
 }  // namespace
+
+UnknownEvent::UnknownEvent(const std::string &word)
+    : std::invalid_argument(fmt::format("there is no event '{}'", word)) {}
 
 EventChoice choose_events(const std::vector<std::string> &lists) {
   EventChoice choice;
@@ -45,4 +44,4 @@ EventChoice choose_events(const std::vector<std::string> &lists) {
   return choice;
 }
 
-}  // namespace events
+}  // namespace virt_uv::watch
