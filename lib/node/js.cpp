@@ -56,7 +56,7 @@ std::string read_string(napi_env env, napi_value string) {
   size_t size = 0;
   JS_CHECK(napi_get_value_string_utf8(env, string, nullptr, 0, &size));
   std::string text(size, '\0');
-  JS_CHECK(napi_get_value_string_utf8(env, string, &text[0], size + 1, nullptr));
+  JS_CHECK(napi_get_value_string_utf8(env, string, text.data(), size + 1, nullptr));
   return text;
 }
 

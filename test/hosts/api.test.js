@@ -9,7 +9,7 @@ const path = require('path');
 const { test } = require('node:test');
 const { once } = require('events');
 const virtUv = require('virt-uv');
-const { Connection } = require('../../doc/examples/node-dashboard/libvirt.js');
+const { Connection } = require('./binding.js');
 const { runProgram, ended } = require('./program.js');
 
 const bounded = { timeout: 60000 };

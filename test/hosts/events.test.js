@@ -7,7 +7,7 @@ const assert = require('assert');
 const http = require('http');
 const { after, before, test } = require('node:test');
 const virtUv = require('virt-uv');
-const { Connection } = require('../../doc/examples/node-dashboard/libvirt.js');
+const { Connection } = require('./binding.js');
 const { flood } = require('./flood.js');
 
 const bounded = { timeout: 120000 };

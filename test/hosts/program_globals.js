@@ -11,7 +11,7 @@ const koffi = require('koffi');
 const { asSource } = require('./program.js');
 
 const virtUv = require('virt-uv');
-const { Connection } = require('../../doc/examples/node-dashboard/libvirt.js');
+const { Connection } = require('./binding.js');
 
 // Straight to the file descriptor: the order in which threads speak is then the order of the lines.
 const say = (...words) => fs.writeSync(1, `${words.join(' ')}\n`);
