@@ -14,6 +14,7 @@ BEGIN = """
 
     def run(main, loop_factory=uvloop.new_event_loop):
         with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.get_loop().slow_callback_duration = float("inf")  # the machine may be slow, and dev mode says so
             runner.run(main)
 
     def listen(conn, heard):

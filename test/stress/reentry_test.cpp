@@ -83,7 +83,7 @@ class Reentry {
     unsigned weight;
     void (Reentry::*run)();
   };
-  static constexpr std::size_t kOperations = 18;
+  static constexpr std::size_t kOperations = 19;
   static constexpr std::size_t kRun = kOperations - 1;  // uv_run
   static const std::array<Operation, kOperations> operations;
 
@@ -286,6 +286,10 @@ class Reentry {
     const uv_loop_t *const loop = virt_uv_loop();
     expect(loop == nullptr || loop == loop_.get(), "the loop is the one that was attached");
   }
+  void take_loop() {
+    const bool has_loop = virt_uv_loop() != nullptr;
+    expect(virt_uv_take_loop() == (has_loop ? 0 : UV_ENOTCONN), "the loop's thread may take a loop that is attached");
+  }
   void ref() { virt_uv_ref(); }
   void unref() { virt_uv_unref(); }
   // Within an add, what is being added may be registered or not.
@@ -402,6 +406,7 @@ const std::array<Reentry::Operation, Reentry::kOperations> Reentry::operations =
     {"virt_uv_detach", 2, &Reentry::detach_it},
     {"virt_uv_drain", 3, &Reentry::drain_it},
     {"virt_uv_loop", 1, &Reentry::ask_loop},
+    {"virt_uv_take_loop", 1, &Reentry::take_loop},
     {"virt_uv_ref", 1, &Reentry::ref},
     {"virt_uv_unref", 1, &Reentry::unref},
     {"virt_uv_get_stats", 1, &Reentry::get_stats},
