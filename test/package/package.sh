@@ -145,8 +145,8 @@ run_domain_events_c() {
   expect 'watching'
   expect_events
   interrupt
-  start "$1" 'nodriver:///'
-  expect 'no connection driver available'
+  start "$1" 'test+unix:///default?socket=/missing'
+  expect "Failed to connect socket to '/missing'"
   interrupt
 }
 
