@@ -370,7 +370,8 @@ class OutputInAStorm(OnALibvirtd):
                 self.assertIn("connection opened", head.readline())
                 self.assertIn("Suspended Paused", head.readline())
                 head.close()
-                self.assertEqual((program.end(), len(program.stderr.seen)), (0, 1))
+                self.assertEqual(program.end(), 0)
+                self.assertEqual(len(program.stderr.seen), 1, program.stderr.seen)
 
 
 if __name__ == "__main__":
