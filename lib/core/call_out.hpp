@@ -50,22 +50,23 @@ __attribute__((always_inline, no_sanitize("undefined"))) inline void call_guarde
   }
 }
 
-template <typename Call>
-[[gnu::noinline]] void call_measured(Context &context, Called called, CallStats &stats, Call call) {
+template <typename Callback, typename... More>
+[[gnu::noinline]] void call_measured(Context &context, Called called, CallStats &stats, Callback cb, More... more) {
   const std::uint64_t start = nanoseconds_now();
-  call_guarded(context, call);
+  call_guarded(context, [=] { cb(called.id, more...); });
   measured(context, called, stats, nanoseconds_now() - start);
 }
 
-// Calls a watch's or a timeout's callback. `now_ms`: the loop's time.
-template <typename Call>
+// Calls a watch's or a timeout's callback: its id, and `more`. `now_ms`: the loop's time. All is passed by value, as
+// scalars stay in registers; a lambda's captures would be stored for the measured call, which is rare.
+template <typename Callback, typename... More>
 [[gnu::always_inline]] inline void call_back(Context &context, Called called, CallStats &stats, std::uint64_t now_ms,
-                                             Call &&call) {
+                                             Callback cb, More... more) {
   stats.called(now_ms);
   context.counters.callbacks.increment();
   const bool is_measured = context.slow_callback_ms.load(std::memory_order_relaxed) != 0;
-  if (__builtin_expect(is_measured, 0)) return call_measured(context, called, stats, call);
-  call_guarded(context, call);
+  if (__builtin_expect(is_measured, 0)) return call_measured(context, called, stats, cb, more...);
+  call_guarded(context, [=] { cb(called.id, more...); });
 }
 
 }  // namespace virt_uv::core

@@ -25,26 +25,20 @@ namespace virt_uv::core {
 
 class CallStack {
  public:
-  // Around each of the loop's calls that may call out, and around each dispatch, of `slot`.
+  // Around each of the loop's calls that may call out, and around each dispatch, of `slot`. Not declared const: g++
+  // keeps a const object in memory that it takes apart into registers otherwise (tree-sra.cc: "a store to a read-only
+  // decl"), which is some ten instructions in each dispatch.
   class Scope {
    public:
-    [[gnu::always_inline]] explicit Scope(CallStack &stack, const void *slot = nullptr) noexcept : stack_(stack) {
-      if (__builtin_expect(stack.depth() == 0, 1)) {
-        depth_before_ = 0;
-        stack.calls_[0].slot = slot;
-        stack.calls_[0].frame.store(here(), std::memory_order_relaxed);
-        stack.set_depth(1);
-      } else {
-        depth_before_ = stack.push_nested(slot, here());
-      }
-    }
+    [[gnu::always_inline]] explicit Scope(CallStack &stack, const void *slot = nullptr) noexcept
+        : stack_(stack), depth_before_(stack.push(slot, here())) {}
     [[gnu::always_inline]] ~Scope() { stack_.set_depth(depth_before_); }
     Scope(const Scope &) = delete;
     Scope &operator=(const Scope &) = delete;
 
    private:
     CallStack &stack_;
-    std::size_t depth_before_;
+    const std::size_t depth_before_;
   };
 
   // Any thread: may there be a call of this iteration's?
@@ -94,6 +88,15 @@ class CallStack {
     std::size_t depth = this->depth();
     while (depth > 0 && depth <= kMost && calls_[depth - 1].frame.load(std::memory_order_relaxed) <= frame) --depth;
     return depth;
+  }
+
+  // Returns how many calls there were before.
+  [[gnu::always_inline]] std::size_t push(const void *slot, std::uintptr_t frame) noexcept {
+    if (__builtin_expect(depth() != 0, 0)) return push_nested(slot, frame);
+    calls_[0].slot = slot;
+    calls_[0].frame.store(frame, std::memory_order_relaxed);
+    set_depth(1);
+    return 0;
   }
 
   [[gnu::noinline]] std::size_t push_nested(const void *slot, std::uintptr_t frame) noexcept {

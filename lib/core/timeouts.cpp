@@ -208,9 +208,9 @@ void Timeouts::leave_list(Timeout &timeout) noexcept {
 
 void Timeouts::call(Timeout &timeout, std::uint64_t word, std::uint64_t now_ms) {
   const int id = id_of(word);
-  const CallStack::Scope scope(context_.calls, &timeout);
+  CallStack::Scope scope(context_.calls, &timeout);
   VIRT_UV_PROBE(dispatch_timeout, id, timeout.cb);
-  call_back(context_, {"timeout", id}, timeout.stats, now_ms, [&timeout, id] { timeout.cb(id, timeout.opaque); });
+  call_back(context_, {"timeout", id}, timeout.stats, now_ms, timeout.cb, timeout.opaque);
   VIRT_UV_PROBE(dispatched_timeout);
 }
 

@@ -176,10 +176,10 @@ void Polls::defer(Watch &watch) noexcept {
 
 // --- Dispatching ---
 
-[[gnu::always_inline]] inline void Polls::call(Watch &watch, WatchWord word, int events) {
-  VIRT_UV_PROBE(dispatch_handle, word.id(), watch.fd, events, watch.cb);
-  core::call_back(context_, {"watch", word.id()}, watch.stats, uv_now(loop_),
-                  [&watch, word, events] { watch.cb(word.id(), watch.fd, events, watch.opaque); });
+[[gnu::always_inline]] inline void Polls::call(Watch &watch, int id, int events) {
+  const std::uint64_t now_ms = uv_now(loop_);
+  VIRT_UV_PROBE(dispatch_handle, id, watch.fd, events, watch.cb);
+  core::call_back(context_, {"watch", id}, watch.stats, now_ms, watch.cb, watch.fd, events, watch.opaque);
   VIRT_UV_PROBE(dispatched_handle);
 }
 
@@ -188,7 +188,7 @@ void Polls::on_poll(uv_poll_t *handle, int status, int uv_events) {
   Polls &self = *polls;
   Watch &watch = *owner;
   if (__builtin_expect(self.context_.is_barred.load(std::memory_order_relaxed), 0)) return;
-  const core::CallStack::Scope scope(self.context_.calls, &watch);
+  core::CallStack::Scope scope(self.context_.calls, &watch);
   WatchWord word = watch.state.load();  // model: DISPATCH
   int events = uv_events;
   const bool is_exact =
@@ -199,7 +199,7 @@ void Polls::on_poll(uv_poll_t *handle, int status, int uv_events) {
   }
   events &= word.wanted();
   if (__builtin_expect(events != 0, 1))
-    self.call(watch, word, events);
+    self.call(watch, word.id(), events);
   else
     self.narrow(watch);
 }
@@ -244,11 +244,11 @@ void Polls::dispatch_always_ready() {
   for (std::size_t i = 0; i < always_ready_.size(); ++i) {  // a callback may give up the loop, and empty the list
     Watch *watch = always_ready_[i];
     if (watch == nullptr) continue;
-    const core::CallStack::Scope scope(context_.calls, watch);
+    core::CallStack::Scope scope(context_.calls, watch);
     const WatchWord word = watch->state.load();
     const int events = inspect(watch->dup.load(std::memory_order_relaxed), word.wanted()) & word.wanted();
     if (events != 0)
-      call(*watch, word, events);
+      call(*watch, word.id(), events);
     else
       narrow(*watch);
   }

@@ -85,7 +85,7 @@ class Polls {
   static void on_poll(uv_poll_t *handle, int status, int uv_events);
   static void on_closed(uv_handle_t *handle);
 
-  void call(core::Watch &watch, core::WatchWord word, int events);
+  void call(core::Watch &watch, int id, int events);
   void reconcile(core::Watch &watch) noexcept;
   void arm(core::Watch &watch, int armed) noexcept;
   int try_arm(core::Watch &watch, int armed) noexcept;

@@ -157,7 +157,7 @@ void Reconciler::on_timer(uv_timer_t *timer) {
   self.waker_.find_thread();
   if (self.abandon_if_lost()) return;
   const Entry entry(self);
-  const core::CallStack::Scope scope(self.context_.calls);
+  core::CallStack::Scope scope(self.context_.calls);
   self.timer_due_ = kNever;
   self.waker_.request_check();  // the timer is to be set again
   if (self.drains_.warn_due() <= core::milliseconds_now()) self.warn_of_drain();
@@ -173,7 +173,7 @@ void Reconciler::on_idle(uv_idle_t *idle) {
   }
   self.waker_.find_thread();
   const Entry entry(self);
-  const core::CallStack::Scope scope(self.context_.calls);
+  core::CallStack::Scope scope(self.context_.calls);
   self.timeouts_.run_list(uv_now(self.loop_), self.closing_);
   if (!self.closing_ && !self.timeouts_.has_list()) self.waker_.request_check();  // the idle handle is to stop
 }
@@ -205,7 +205,7 @@ void Reconciler::on_check(uv_check_t *check) {
   Reconciler &self = *Owned<uv_check_t, Reconciler *>::of(check).owner;
   if (self.is_barred() || self.abandon_if_lost()) return;
   const Entry entry(self);
-  const core::CallStack::Scope scope(self.context_.calls);
+  core::CallStack::Scope scope(self.context_.calls);
   self.polls_.dispatch_always_ready();
   self.reconcile();
   self.run_frees();
