@@ -33,7 +33,7 @@ void Instance::added() noexcept {
 
 int Instance::add_handle(int fd, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) noexcept {
   const core::NoCancel no_cancel;
-  const int id = watches_.add(fd, loop::number_to_poll(fd), events, cb, opaque, ff);
+  const int id = watches_.add(fd, loop::fd_kind(fd), events, cb, opaque, ff);
   VIRT_UV_PROBE(add_handle, id, fd, events);
   if (id >= 0) added();
   return id;

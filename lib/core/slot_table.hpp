@@ -70,16 +70,23 @@ class SlotTable {
 
   bool is_full() const noexcept VIRT_UV_REQUIRES(mutex_) { return free_ == 0 && used_ == kMaxIndex && spent_.empty(); }
 
+  // Are the slot's generations used up?
+  static bool is_spent(const Slot &slot) noexcept {
+    return static_cast<std::uint32_t>(slot.slot_id()) >> kIndexBits == kLastGeneration;
+  }
+
+  // Gives a slot that is not live and not spent its next id.
+  static void renew(Slot &slot) noexcept { slot.set_free(slot.slot_id() + (1 << kIndexBits)); }
+
   // Takes back a slot that is not live and in no list. Only the loop's thread does, so what it reads of a slot
   // stays that slot's while it reads.
   void free(Slot &slot) noexcept VIRT_UV_REQUIRES(mutex_) {
-    const int id = slot.slot_id();
-    const bool is_spent = static_cast<std::uint32_t>(id) >> kIndexBits == kLastGeneration;
     --chunk_of(slot).in_use;
-    slot.set_free(is_spent ? static_cast<int>(index_of(id)) : id + (1 << kIndexBits));
-    if (is_spent) {
+    if (is_spent(slot)) {
+      slot.set_free(static_cast<int>(index_of(slot)));
       spent_.push(slot);
     } else {
+      renew(slot);
       slot.next = free_;
       free_ = index_of(slot);
     }

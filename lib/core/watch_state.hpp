@@ -10,10 +10,10 @@
 //     armed        the events that the loop polls for, or will before it next sleeps; written by the loop's thread only
 //     dirty        changed since the loop's thread last looked; the thread that sets it tells the loop's thread
 //     deferred     the loop's thread has it in its retry list; set and cleared by that thread only
-//     polled       the duplicate fd is the loop's thread's to close; set by it when it first arms the watch
+//     polled       the duplicate fd is the loop's thread's to close; set by it when it first arms the watch, and by an
+//                  add that takes a handle which is open
 //     direct       the thread that changes `wanted` to or from 0 tells the kernel (loop/kernel_mute.hpp); set and
-//     cleared
-//                  by the loop's thread
+//                  cleared by the loop's thread
 //
 // update() is one compare-and-swap. Where `wanted` is within `armed` nothing else need happen ("lazy": an event that is
 // no longer wanted is dropped when it comes, and the poll set right then); where it is not, the same swap sets `dirty`.
@@ -88,6 +88,9 @@ class WatchState {
   // --- A slot's life; the table's mutex is held ---
 
   void set_free(int id) noexcept { word_.store(free_word(id), std::memory_order_release); }
+
+  // The number that it polls is the loop's thread's to close from the beginning.
+  void set_polled() noexcept { word_.fetch_or(WatchWord::kPolled, std::memory_order_relaxed); }
 
   // add, last: what was written before is seen by every thread that finds the watch live.
   WatchWord publish(int wanted) noexcept {  // model: ADD_PUBLISH

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "core/watches.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "core/call_out.hpp"
@@ -11,43 +13,76 @@
 #include "core/probes.hpp"
 
 namespace virt_uv::core {
+namespace {
+
+// Standard streams that the host has closed stay closed: a duplicate there would be written to as if it were stderr.
+constexpr int kLowestDuplicate = 3;
+
+}  // namespace
+
 int Watches::failed(int fd, const char *why) noexcept {
   context_.counters.failures.increment();
   context_.log.error("cannot watch fd {}: {}", fd, why);
   return -1;
 }
 
-int Watches::add(int fd, int dup, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) noexcept {
-  if (cb == nullptr) {
-    if (dup != fd && dup >= 0) close(dup);
-    return failed(fd, "the callback is NULL");
+// The parked watch with the longest rest, whose number has the caller's file now.
+Watch *Watches::claim_parked(int fd) noexcept {
+  Watch &watch = parked_.pop();
+  if (dup3(fd, watch.dup.load(std::memory_order_relaxed), O_CLOEXEC) < 0) {
+    parked_.push(watch);
+    return nullptr;
   }
-  if (dup < 0) return failed(fd, ErrnoText(errno).get());
+  least_parked_ = std::min(least_parked_, parked_.size());
+  --warm_;
+  watch.is_warm = false;
+  table_.renew(watch);
+  watch.state.set_polled();  // its number is libuv's to know
+  return &watch;
+}
 
+// A slot for a watch of `fd`, with the number to poll in it. nullptr: errno says why; ENOSPC, every slot is in use.
+Watch *Watches::claim(int fd, FdKind kind) noexcept {
+  const bool has_duplicate = kind != FdKind::kAlwaysReady;
+  if (has_duplicate && !parked_.empty()) return claim_parked(fd);
+  const int number = has_duplicate ? fcntl(fd, F_DUPFD_CLOEXEC, kLowestDuplicate) : fd;
+  if (number < 0) return nullptr;
+  const bool is_full = table_.is_full();
+  Watch *watch = table_.allocate();
+  if (watch == nullptr) {
+    if (has_duplicate) close(number);
+    errno = is_full ? ENOSPC : ENOMEM;
+    return nullptr;
+  }
+  watch->dup.store(number, std::memory_order_relaxed);
+  return watch;
+}
+
+int Watches::add(int fd, FdKind kind, int events, virEventHandleCallback cb, void *opaque,
+                 virFreeCallback ff) noexcept {
+  if (cb == nullptr) return failed(fd, "the callback is NULL");
+  if (kind == FdKind::kUnknown) return failed(fd, ErrnoText(errno).get());
   Watch *watch;
-  bool is_full = false;
   WatchWord word(0);
   {
     Lock lock(table_.mutex());
-    is_full = table_.is_full();
-    watch = table_.allocate();
+    watch = claim(fd, kind);
     if (watch != nullptr) {
       watch->cb = cb;
       watch->opaque = opaque;
       watch->ff = ff;
       watch->stats.reset();
       watch->fd = fd;
-      watch->dup.store(dup, std::memory_order_relaxed);
-      watch->kind = FdKind::kUnknown;
+      watch->kind = kind;
+      watch->is_pollable = false;
       watch->freed = false;
       watch->failed_to_arm = false;
       word = watch->state.publish(deliverable(events));
     }
   }
-  if (watch == nullptr) {
-    if (dup != fd) close(dup);
-    return failed(fd, is_full ? "a million watches are registered, which is the limit" : ErrnoText(ENOMEM).get());
-  }
+  if (watch == nullptr)
+    return failed(fd,
+                  errno == ENOSPC ? "a million watches are registered, which is the limit" : ErrnoText(errno).get());
   context_.counters.watches.add();
   if (word.has(WatchWord::kDirty)) dirty_.push(*watch);
   context_.log.debug("watch {}: fd {}, events {}", word.id(), fd, events);
@@ -93,9 +128,36 @@ void Watches::run_frees() {
 }
 
 void Watches::give_back(Watch &watch) noexcept {
-  if (!watch.freed || watch.has_poll) return;
+  if (!watch.freed || (watch.has_poll && !watch.is_warm)) return;
   Lock lock(table_.mutex());
-  table_.free(watch);
+  if (watch.is_warm)
+    parked_.push(watch);
+  else
+    table_.free(watch);
+}
+
+void Watches::set_most_warm(std::size_t most) noexcept {
+  Lock lock(table_.mutex());
+  most_warm_ = most;
+}
+
+bool Watches::make_warm(Watch &watch) noexcept {
+  Lock lock(table_.mutex());
+  if (warm_ >= most_warm_ || table_.is_spent(watch)) return false;
+  ++warm_;
+  watch.is_warm = true;
+  return true;
+}
+
+bool Watches::has_warm() noexcept {
+  Lock lock(table_.mutex());
+  return warm_ > 0;
+}
+
+void Watches::end_parking() noexcept {
+  Lock lock(table_.mutex());
+  parked_.clear();
+  least_parked_ = warm_ = 0;
 }
 
 void Watches::disown() noexcept {

@@ -2,8 +2,13 @@
 //
 // Watches: what libvirt wants of each fd. Their protocol is in watch_state.hpp; what polls them is in loop/polls.hpp.
 //
-// A watch polls a duplicate of the caller's fd, which the caller may close or reuse at any time. Only what is never
-// polled has none (loop/fd_kind.hpp).
+// A watch polls a duplicate of the caller's fd, which the caller may close or reuse at any time. Only what epoll
+// refuses has none: it is never polled, and closing a duplicate of it would release the record locks that the process
+// holds on the file (fcntl(2)).
+//
+// To open a poll handle takes ten system calls. So the handle of a removed watch is kept open for a moment, with the
+// number that it polls and the loop's placeholder behind it (loop/placeholder.hpp): such a watch is "warm". Once its
+// `ff` is done with it is parked, and the next add takes it, whose file is put behind the number by dup3().
 //
 // The members of a watch, except `muted`, are written by add before the watch is live, and not again until its slot is
 // freed, which the loop's thread alone does: so dispatch, on that thread, reads them without a lock.
@@ -23,8 +28,11 @@
 
 namespace virt_uv::core {
 
-// What can be believed of an fd's events: the loop's to find out (loop/fd_kind.hpp).
-enum class FdKind : unsigned char { kUnknown, kPlain, kSocket, kInspected, kAlwaysReady };
+// What can be believed of an fd's events (loop/fd_kind.hpp).
+enum class FdKind : unsigned char { kPlain, kSocket, kInspected, kAnonymous, kAlwaysReady, kUnknown };
+
+// Can events be passed on without a look at the fd?
+constexpr bool is_believed(FdKind kind) noexcept { return kind <= FdKind::kSocket; }
 
 // One cache line: with thousands of ready fds the cache decides how fast dispatch is.
 struct alignas(64) Watch {
@@ -46,13 +54,16 @@ struct alignas(64) Watch {
   // The loop's thread only.
   FdKind kind = FdKind::kUnknown;
   bool has_poll : 1;       // its uv_poll_t is initialised; a close that has begun ends in Polls::on_closed
+  bool is_warm : 1;        // it is removed, and its uv_poll_t kept for another watch
+  bool is_pollable : 1;    // epoll has taken its file
   bool freed : 1;          // `ff` has been taken for the call: the slot can be freed once has_poll is false
   bool is_closing : 1;     // its close has begun, by the library itself
   bool failed_to_arm : 1;  // and the log says so
 
   bool muted = false;  // KernelMute has it
 
-  Watch() noexcept : has_poll(false), freed(false), is_closing(false), failed_to_arm(false) {}
+  Watch() noexcept
+      : has_poll(false), is_warm(false), is_pollable(false), freed(false), is_closing(false), failed_to_arm(false) {}
 };
 static_assert(sizeof(Watch) == 64, "a watch is one cache line");
 
@@ -67,9 +78,8 @@ class Watches {
 
   explicit Watches(Context &context) noexcept : context_(context) {}
 
-  // Any thread. `dup` is the number to poll: a duplicate of `fd`, which is the watch's from here on; `fd` itself; or
-  // -1, there is none, as errno says. Returns the id, or -1: see virt_uv_add_handle.
-  int add(int fd, int dup, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) noexcept;
+  // Any thread. kUnknown: errno says why `fd` can't be watched. Returns the id, or -1: see virt_uv_add_handle.
+  int add(int fd, FdKind kind, int events, virEventHandleCallback cb, void *opaque, virFreeCallback ff) noexcept;
   ToDo update(int id, int events) noexcept;
   ToDo remove(int id) noexcept;
 
@@ -94,8 +104,20 @@ class Watches {
   // Calls each `ff` that is due, on a clean stack.
   void run_frees();
 
-  // Frees the slot of a watch whose `ff` is done with and that has no handle.
+  // Frees the slot of a watch whose `ff` is done with and that has no handle; or parks it, when it is warm.
   void give_back(Watch &watch) noexcept;
+
+  // How many may be warm.
+  void set_most_warm(std::size_t most) noexcept;
+  // For a watch that is released and has a handle. False: it may not be warm, and its handle is to be closed.
+  bool make_warm(Watch &watch) noexcept;
+  bool has_warm() noexcept;
+  // Calls fn(watch), with the table's mutex held, for the parked watches that no add has needed since the last time:
+  // they are not warm any more.
+  template <typename Fn>
+  void take_unneeded(Fn &&fn) noexcept;
+  // No add takes what is parked any more.
+  void end_parking() noexcept;
 
   // --- A child after fork(), alone ---
 
@@ -104,6 +126,8 @@ class Watches {
 
  private:
   int failed(int fd, const char *why) noexcept;
+  Watch *claim(int fd, FdKind kind) noexcept VIRT_UV_REQUIRES(table_.mutex());
+  Watch *claim_parked(int fd) noexcept VIRT_UV_REQUIRES(table_.mutex());
   void mark_changed(Watch &watch, const WatchChange &change) noexcept;
 
   Context &context_;
@@ -111,7 +135,23 @@ class Watches {
   DirtyList<SlotTable<Watch>> dirty_{table_};
   RetryList<SlotTable<Watch>> deferred_{table_};
   SlotQueue<SlotTable<Watch>> to_free_{table_};  // the loop's thread only
+  SlotQueue<SlotTable<Watch>> parked_ VIRT_UV_GUARDED_BY(table_.mutex()){table_};
+  std::size_t least_parked_ VIRT_UV_GUARDED_BY(table_.mutex()) = 0;  // since take_unneeded()
+  std::size_t warm_ VIRT_UV_GUARDED_BY(table_.mutex()) = 0;          // the parked, and those whose `ff` is to come
+  std::size_t most_warm_ VIRT_UV_GUARDED_BY(table_.mutex()) = 0;
 };
+
+template <typename Fn>
+void Watches::take_unneeded(Fn &&fn) noexcept {
+  Lock lock(table_.mutex());
+  for (; least_parked_ > 0; --least_parked_) {
+    Watch &watch = parked_.pop();
+    watch.is_warm = false;
+    --warm_;
+    fn(watch);
+  }
+  least_parked_ = parked_.size();
+}
 
 // Here, and inlined: libvirt updates a handle several times for each call that it makes.
 [[gnu::always_inline]] inline Watches::ToDo Watches::update(int id, int events) noexcept {

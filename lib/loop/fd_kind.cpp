@@ -43,9 +43,6 @@ bool is_plain_inode(int fd) noexcept {
 // A socket that was never connected has a POLLHUP without POLLRDHUP (tcp_poll, unix_poll): the tripwire would miss it.
 bool is_hung_up(int fd) noexcept { return (inspect(fd, 0) & kHangup) != 0; }
 
-// Standard streams that the host has closed stay closed: a duplicate there would be written to as if it were stderr.
-constexpr int kLowestDuplicate = 3;
-
 bool may_be_refused(mode_t mode) noexcept { return S_ISREG(mode) || S_ISDIR(mode) || S_ISCHR(mode) || S_ISBLK(mode); }
 
 // 1 or 0; -1: errno says why it cannot be told. Asks an epoll instance of its own, as the loop's is another thread's.
@@ -60,22 +57,17 @@ int is_refused_by_epoll(int fd) noexcept {
 
 }  // namespace
 
-int number_to_poll(int fd) noexcept {
+FdKind fd_kind(int fd) noexcept {
   struct stat status;
-  const bool is_known = fstat(fd, &status) == 0;  // fcntl says why not
-  const int refused = is_known && may_be_refused(status.st_mode) ? is_refused_by_epoll(fd) : 0;
-  if (refused != 0) return refused > 0 ? fd : -1;
-  return fcntl(fd, F_DUPFD_CLOEXEC, kLowestDuplicate);
+  if (fstat(fd, &status) < 0) return FdKind::kInspected;  // the duplicate of a bad fd fails
+  if (S_ISSOCK(status.st_mode)) return is_hung_up(fd) ? FdKind::kInspected : FdKind::kSocket;
+  if ((status.st_mode & S_IFMT) == 0) return FdKind::kAnonymous;
+  const int refused = may_be_refused(status.st_mode) ? is_refused_by_epoll(fd) : 0;
+  if (refused < 0) return FdKind::kUnknown;
+  return refused > 0 ? FdKind::kAlwaysReady : FdKind::kInspected;
 }
 
-FdKind fd_kind(int fd, bool epoll_refuses) noexcept {
-  if (epoll_refuses) return FdKind::kAlwaysReady;
-  struct stat status;
-  if (fstat(fd, &status) < 0) return FdKind::kInspected;
-  if (S_ISSOCK(status.st_mode)) return is_hung_up(fd) ? FdKind::kInspected : FdKind::kSocket;
-  const bool anonymous = (status.st_mode & S_IFMT) == 0;
-  return anonymous && is_plain_inode(fd) ? FdKind::kPlain : FdKind::kInspected;
-}
+FdKind kind_by_name(int fd) noexcept { return is_plain_inode(fd) ? FdKind::kPlain : FdKind::kInspected; }
 
 int inspect(int fd, int wanted) noexcept {
   pollfd asked = {fd, 0, 0};

@@ -11,6 +11,8 @@
 //  - Socket: as plain until UV_DISCONNECT trips. Every hang-up of a socket comes with POLLRDHUP, so the
 //    tripwire sees it; from then on the socket is Inspected (a half-closed one would trip it for ever).
 //  - Inspected: FIFOs, terminals and all that is not known: each event is inspected.
+//  - Anonymous: an anonymous inode, which only its name tells from others. Its first event is inspected; then it is
+//    Plain or Inspected. So what is added, fires once and goes is spared the look at the name.
 //  - AlwaysReady: what epoll refuses (regular files, /dev/null): no poll, but a look in each iteration.
 //
 // And a bit that was not asked for is never believed: to which bits libuv folds a POLLHUP differs between its versions.
@@ -27,13 +29,11 @@ namespace virt_uv::loop {
 static_assert(core::kReadable == UV_READABLE && core::kWritable == UV_WRITABLE,
               "libvirt's and libuv's event bits differ");
 
-// The number to poll for the caller's `fd`: a duplicate, which the caller owns; or `fd` itself, where epoll refuses the
-// file. Such a file is never polled, and closing a duplicate of it would release the record locks that the process
-// holds on it (fcntl(2)). -1: errno says why there is none. Any thread.
-int number_to_poll(int fd) noexcept;
+// Any thread. kUnknown: errno says why it cannot be told.
+core::FdKind fd_kind(int fd) noexcept;
 
-// `epoll_refuses`: epoll_ctl failed with EPERM for it.
-core::FdKind fd_kind(int fd, bool epoll_refuses) noexcept;
+// What an anonymous inode is.
+core::FdKind kind_by_name(int fd) noexcept;
 
 // The bits that poll(2) has for the fd now, as libvirt's; of READABLE and WRITABLE, those in `wanted`.
 int inspect(int fd, int wanted) noexcept;

@@ -2,6 +2,7 @@
 #include "loop/polls.hpp"
 
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +22,19 @@ using core::WatchChange;
 using core::WatchWord;
 using Table = core::SlotTable<Watch>;
 
+namespace {
+
+constexpr std::uint64_t kTrimIntervalMs = 1000;
+
+// A sixteenth of the fds that the process may have open: the rest is the host's.
+std::size_t most_warm() noexcept {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return 0;
+  return std::min<std::size_t>(limit.rlim_cur / 16, Table::kMaxIndex);
+}
+
+}  // namespace
+
 // --- Handles and their places ---
 
 Polls::Polls(uv_loop_t *loop, const Parts &parts, OpenHandles &handles) noexcept
@@ -33,6 +47,7 @@ Polls::Polls(uv_loop_t *loop, const Parts &parts, OpenHandles &handles) noexcept
 
 int Polls::open() noexcept {
   if (const int err = placeholder_.open()) return err;
+  watches_.set_most_warm(most_warm());
   mute_.open(uv_backend_fd(loop_));
   return 0;
 }
@@ -55,6 +70,7 @@ bool Polls::has_closed(const Poll &poll) noexcept {
 
 void Polls::reconcile() noexcept {
   if (watches_.deferred().is_due()) retry();
+  if (trim_due_ != core::kNever && trim_due_ <= core::milliseconds_now()) trim();
   if (watches_.has_dirty()) watches_.consume_dirty([this](Watch &watch) { reconcile(watch); });
 }
 
@@ -91,33 +107,32 @@ void Polls::arm(Watch &watch, int armed) noexcept {
 }
 
 int Polls::try_arm(Watch &watch, int armed) noexcept {
-  if (watch.kind == FdKind::kUnknown)
-    if (const int err = find_kind(watch)) return err;
+  if (watch.has_duplicate()) {
+    if (!watch.has_poll)
+      if (const int err = open_poll(watch)) return err;
+    if (has_closed(poll_of(watch))) return UV_ECANCELED;
+    if (!watch.is_pollable && watch.kind != FdKind::kAlwaysReady)
+      if (const int err = ask_kernel(watch)) return err;
+  }
   if (watch.kind == FdKind::kAlwaysReady) return (armed & kReadWrite) != 0 ? list_always_ready(watch) : 0;
-  if (!watch.has_poll)
-    if (const int err = open_poll(watch)) return err;
-  Poll &poll = poll_of(watch);
-  if (has_closed(poll)) return UV_ECANCELED;
   mute_.leave_to_libuv(watch);
-  const int err = uv_poll_start(&poll.handle, uv_events_for(armed, watch.kind), on_poll);
-  take_out_of_epoll(watch);
+  const int err = uv_poll_start(&poll_of(watch).handle, uv_events_for(armed, watch.kind), on_poll);
+  finish_taking_out(watch);
   return err;
 }
 
-int Polls::find_kind(Watch &watch) noexcept {
-  if (!watch.has_duplicate()) {
-    watch.kind = FdKind::kAlwaysReady;
-    return 0;
-  }
+// libuv aborts when the kernel refuses an fd that it polls, so the question is asked before. That the fd is in epoll
+// then is undone by uv_poll_start(), which takes it out before it is to be put in again.
+int Polls::ask_kernel(Watch &watch) noexcept {
   const int fd = watch.dup.load(std::memory_order_relaxed);
-  const int epoll_fd = uv_backend_fd(loop_);
   epoll_event probe{};
   probe.data.fd = fd;
-  // libuv aborts when the kernel refuses an fd that it polls, so the question is asked before.
-  const bool taken = epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &probe) == 0;
-  if (!taken && errno != EPERM) return uv_translate_sys_error(errno);
-  if (taken) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, &probe);
-  watch.kind = fd_kind(fd, !taken);
+  if (epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_ADD, fd, &probe) == 0)
+    watch.is_pollable = true;
+  else if (errno == EPERM)
+    watch.kind = FdKind::kAlwaysReady;
+  else
+    return uv_translate_sys_error(errno);
   return 0;
 }
 
@@ -154,13 +169,17 @@ void Polls::stop(Watch &watch) noexcept {
   if (!watch.has_poll || has_closed(poll_of(watch))) return;
   mute_.leave_to_libuv(watch);
   uv_poll_stop(&poll_of(watch).handle);
-  take_out_of_epoll(watch);
+  finish_taking_out(watch);
 }
 
-// What libuv does when it stops a handle, and before it starts one. libuv 1.45 to 1.48 only queue it within a poll
-// callback (io_uring): the number would still be in epoll meanwhile, where KernelMute would find it, and once it is
-// closed, the queue's entry would miss the file, which the caller's fd keeps open; epoll would report it for ever,
+// What libuv does when it stops a handle, and before it starts one. libuv 1.45 and later may only queue it within a
+// poll callback (io_uring): the number would still be in epoll meanwhile, where KernelMute would find it, and once it
+// is closed, the queue's entry would miss the file, which the caller's fd keeps open; epoll would report it for ever,
 // under a number that is nobody's. The later entry fails, which libuv ignores.
+void Polls::finish_taking_out(const Watch &watch) noexcept {
+  if (deletes_late_) take_out_of_epoll(watch);
+}
+
 void Polls::take_out_of_epoll(const Watch &watch) noexcept {
   epoll_event ignored{};
   epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_DEL, watch.dup.load(std::memory_order_relaxed), &ignored);
@@ -191,8 +210,7 @@ void Polls::on_poll(uv_poll_t *handle, int status, int uv_events) {
   core::CallStack::Scope scope(self.context_.calls, &watch);
   WatchWord word = watch.state.load();  // model: DISPATCH
   int events = uv_events;
-  const bool is_exact =
-      status == 0 && watch.kind != FdKind::kInspected && (uv_events & ~(word.armed() & kReadWrite)) == 0;
+  const bool is_exact = status == 0 && core::is_believed(watch.kind) && (uv_events & ~(word.armed() & kReadWrite)) == 0;
   if (__builtin_expect(!is_exact, 0)) {
     events = self.true_events(watch, status, uv_events);
     word = watch.state.load();
@@ -207,6 +225,8 @@ void Polls::on_poll(uv_poll_t *handle, int status, int uv_events) {
 int Polls::true_events(Watch &watch, int status, int uv_events) noexcept {
   context_.counters.inspections.increment();
   const WatchWord word = watch.state.load();  // model: REARM_LOAD
+  if (watch.kind == FdKind::kAnonymous && watch.stats.count() > 0)
+    watch.kind = kind_by_name(watch.dup.load(std::memory_order_relaxed));
   const bool has_tripped = (uv_events & UV_DISCONNECT) != 0 && watch.kind == FdKind::kSocket;
   if (has_tripped) watch.kind = FdKind::kInspected;
   // A POLLERR has made libuv stop the handle (uv__poll_io); a tripwire that has tripped is to be taken out. What is
@@ -263,11 +283,31 @@ void Polls::dispatch_always_ready() {
 // --- Letting go ---
 
 void Polls::release(Watch &watch) noexcept {
+  if (watch.is_warm) return;
   if (watch.kind == FdKind::kAlwaysReady)
     std::replace(always_ready_.begin(), always_ready_.end(), &watch, static_cast<Watch *>(nullptr));
   mute_.leave_to_libuv(watch);
+  if (keep(watch)) return;
   close_poll(watch);
   close_duplicate(watch);
+}
+
+// Stops the handle of a watch that is let go, and keeps it. False: it is to be closed.
+bool Polls::keep(Watch &watch) noexcept {
+  if (has_left_ || !watch.has_poll || watch.is_closing || has_closed(poll_of(watch))) return false;
+  if (!watches_.make_warm(watch)) return false;
+  stop(watch);
+  placeholder_.replace(watch.dup.load(std::memory_order_relaxed));
+  if (trim_due_ == core::kNever) trim_due_ = core::deadline_in(kTrimIntervalMs);
+  return true;
+}
+
+void Polls::trim() noexcept {
+  watches_.take_unneeded([this](Watch &watch) {  // model: TRIM
+    close_poll(watch);
+    close_duplicate(watch);
+  });
+  trim_due_ = watches_.has_warm() ? core::deadline_in(kTrimIntervalMs) : core::kNever;
 }
 
 void Polls::close_duplicate(Watch &watch) noexcept {
@@ -294,7 +334,7 @@ void Polls::close_poll(Watch &watch) noexcept {
   if (has_closed(poll)) return;
   watch.is_closing = true;
   uv_close(poll.base(), on_closed);
-  take_out_of_epoll(watch);
+  finish_taking_out(watch);
 }
 
 void Polls::on_closed(uv_handle_t *handle) {
@@ -324,11 +364,13 @@ void Polls::leave() noexcept {
   has_left_ = true;
   always_ready_.clear();
   pass_deferred_on();
+  watches_.end_parking();
   mute_.close();  // then its lock need not be taken with the table's held
   watches_.table().for_each([this](Watch &watch) { leave(watch); }, [] {});
 }
 
 void Polls::leave(Watch &watch) noexcept {
+  watch.is_warm = false;
   close_poll(watch);  // before the fd is anybody else's to close
   watch.muted = false;
   const WatchChange change = watch.state.leave_loop();
@@ -344,6 +386,7 @@ void Polls::abandon() noexcept {
   has_left_ = true;
   always_ready_.clear();
   pass_deferred_on();
+  watches_.end_parking();
   mute_.close();
   watches_.table().for_each(
       [this](Watch &watch) VIRT_UV_UNCHECKED_LOCKING {
@@ -362,11 +405,14 @@ void Polls::abandon_poll(Watch &watch) noexcept {
   poll.owner.watch = nullptr;
   if (!is_closing(poll.handle)) {
     uv_close(poll.base(), nullptr);
-    take_out_of_epoll(watch);
+    finish_taking_out(watch);
   }
   watch.has_poll = false;
   watch.is_closing = false;
-  if (watch.freed) watches_.table().free(watch);
+  watch.is_warm = false;
+  if (!watch.freed) return;
+  close_duplicate(watch);
+  watches_.table().free(watch);
 }
 
 }  // namespace virt_uv::loop

@@ -13,6 +13,9 @@
 // A duplicate fd is closed only after its uv_poll_t: libuv takes the number out of epoll when the handle is stopped or
 // closed, and a number that had another file behind it by then would be the wrong one.
 //
+// The handle of a released watch is kept, stopped, with the placeholder behind its number, for the next watch that gets
+// the slot (core/watches.hpp). What no add has needed for a second is closed.
+//
 // The host may close any handle that it finds on its loop. No handle is touched without a look whether it is closing;
 // one that the host has closed makes the whole lost (is_lost()), and the Reconciler gives the loop up.
 #pragma once
@@ -48,6 +51,9 @@ class Polls {
   void reconcile() noexcept;
   // Looks at every deferred watch, due or not.
   void retry() noexcept;
+
+  // When what is not needed is to be closed, in the loop's milliseconds.
+  std::uint64_t trim_due() const noexcept { return trim_due_; }
 
   // Watches that epoll can't take are looked at in each iteration.
   bool has_always_ready() const noexcept { return !always_ready_.empty(); }
@@ -89,16 +95,19 @@ class Polls {
   void reconcile(core::Watch &watch) noexcept;
   void arm(core::Watch &watch, int armed) noexcept;
   int try_arm(core::Watch &watch, int armed) noexcept;
-  int find_kind(core::Watch &watch) noexcept;
+  int ask_kernel(core::Watch &watch) noexcept;
   int open_poll(core::Watch &watch) noexcept;
   int list_always_ready(core::Watch &watch) noexcept;
   void defer(core::Watch &watch) noexcept;
   void stop(core::Watch &watch) noexcept;
+  bool keep(core::Watch &watch) noexcept;
+  void trim() noexcept;
   void narrow(core::Watch &watch) noexcept;
   bool mute(core::Watch &watch) noexcept;
   int true_events(core::Watch &watch, int status, int uv_events) noexcept;
   void close_poll(core::Watch &watch) noexcept;
   void close_duplicate(core::Watch &watch) noexcept;
+  void finish_taking_out(const core::Watch &watch) noexcept;
   void take_out_of_epoll(const core::Watch &watch) noexcept;
   void pass_deferred_on() noexcept;
   void leave(core::Watch &watch) noexcept;
@@ -116,6 +125,9 @@ class Polls {
   Placeholder placeholder_;
   std::array<std::unique_ptr<Chunk>, core::SlotTable<core::Watch>::kChunks> chunks_;
   std::vector<core::Watch *> always_ready_;  // armed for READABLE or WRITABLE; nullptr: released since the last look
+  std::uint64_t trim_due_ = core::kNever;
+  // libuv 1.45 and later may take a number out of epoll some time after it was told to.
+  const bool deletes_late_ = uv_version() >= 0x012d00;
   bool has_left_ = false;
   bool is_lost_ = false;
 };

@@ -230,7 +230,8 @@ void Reconciler::reconcile() noexcept {
 }
 
 void Reconciler::set_timer() noexcept {
-  const std::uint64_t due = std::min({timeouts_.next_due(), watches_.deferred().due(), drains_.warn_due()});
+  const std::uint64_t due =
+      std::min({timeouts_.next_due(), watches_.deferred().due(), polls_.trim_due(), drains_.warn_due()});
   if (due == timer_due_) return;
   timer_due_ = due;
   const std::uint64_t now = uv_now(loop_);

@@ -184,6 +184,30 @@ TEST_CASE("whatever call fails, what was accepted goes on, the log says why, and
   CHECK(refused_adds["fcntl"] > 0);
 }
 
+TEST_CASE("an add whose file cannot be put behind a kept handle's number is refused, and the next one has the handle") {
+  Host host;
+  Signal signal;
+  signal.make_readable();
+  Asked before;
+  before.id = virt_uv_add_handle(signal.get(), 1, Asked::on_event, &before, Asked::on_free);
+  CHECK(host.loop.run_until([&] { return before.served(); }));
+  CHECK(virt_uv_remove_handle(before.id) == 0);
+  CHECK(drain(host.loop));
+  const int fds = open_fds();
+  Asked refused, next;
+  inject_start(2);  // the first call tells the kind of the fd
+  refused.id = virt_uv_add_handle(signal.get(), 1, Asked::on_event, &refused, Asked::on_free);
+  CHECK(std::string(inject_stop()) == "dup3");
+  CHECK(!refused.accepted());
+  CHECK(host.lines.count(VIRT_UV_LOG_ERROR, "cannot watch fd") == 1);
+  next.id = virt_uv_add_handle(signal.get(), 1, Asked::on_event, &next, Asked::on_free);
+  CHECK(host.loop.run_until([&] { return next.served(); }));
+  CHECK(open_fds() == fds);
+  CHECK(virt_uv_remove_handle(next.id) == 0);
+  CHECK(drain(host.loop));
+  CHECK(refused.freed == 0);
+}
+
 TEST_CASE("an add that finds no memory for its slot is refused, says so, and the next one is not") {
   Host host;
   Signal signal;

@@ -53,8 +53,8 @@ int inject_must_fail(const char *name, uintptr_t caller) {
 
 /* --- System calls --- */
 
-/* The library's last eventfd, and the one that it has duplicated, the placeholder. */
-static int last_eventfd = -1, placeholder = -1;
+/* The library's last eventfd, and the two numbers of the one that it has duplicated, the placeholder. */
+static int last_eventfd = -1, placeholder = -1, second = -1;
 
 int fcntl(int fd, int command, ...) {
   static int (*next)(int, int, ...);
@@ -64,8 +64,9 @@ int fcntl(int fd, int command, ...) {
   va_end(arguments);
   if (next == NULL) next = NEXT(fcntl);
   if (must_fail("fcntl", CALLER)) return errno = EMFILE, -1;
-  if (is_in_library(CALLER) && fd == last_eventfd) placeholder = fd;
-  return next(fd, command, argument);
+  const int ret = next(fd, command, argument);
+  if (is_in_library(CALLER) && fd == last_eventfd) placeholder = fd, second = ret;
+  return ret;
 }
 
 int eventfd(unsigned value, int flags) {
@@ -102,20 +103,19 @@ int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
   return errno = ENOSPC, -1;
 }
 
-/* Placeholder::init_poll() puts a file on its shelf, another in its place, and then both back. The kernel refuses
- * neither of the two last where it took the two first: they name the same open fds. So only the first two can fail; and
- * for the same reason not Placeholder::replace(), which puts the placeholder file behind an open fd. */
+/* Placeholder::init_poll() puts a file behind the placeholder's second number, the placeholder in the file's place, and
+ * then both back. The kernel refuses neither of the two last where it took the two first: they name the same open fds.
+ * So only the first two can fail; and for the same reason not Placeholder::replace(), which puts the placeholder behind
+ * an open fd. The file of an add that takes a kept handle can. */
 int dup3(int old, int new, int flags) {
   static int (*next)(int, int, int);
-  static int shelf = -1, place = -1;
+  static int exchanges = 0;
   if (next == NULL) next = NEXT(dup3);
-  if (shelf < 0 && old == placeholder) return next(old, new, flags);
-  const int restores = new == shelf || new == place;
-  if (!restores && must_fail("dup3", CALLER)) return errno = EBADF, -1;
-  if (new == shelf)
-    shelf = place = -1;
-  else if (!restores)
-    *(shelf < 0 ? &shelf : &place) = new;
+  const int ends = old == placeholder && new == second;
+  const int replaces = old == placeholder && !exchanges;
+  const int cannot_fail = ends || replaces || old == second;
+  if (!cannot_fail && must_fail("dup3", CALLER)) return errno = EBADF, -1;
+  if (new == second) exchanges = !ends;
   return next(old, new, flags);
 }
 

@@ -25,6 +25,7 @@
  *     fd_polled       none is closed while libuv polls it
  *     fd_masked       none is muted that is closed, or not libuv's
  *     has_poll        no handle is initialised twice, no slot given back while libuv has its handle
+ *     closing         no add takes a handle that is being closed
  *     invalid end     no deadlock
  *
  * Each BREAK_... takes one step out or apart; meson.build says what is found then.
@@ -70,6 +71,7 @@ bit direct[3];
 bit muted[3]; /* the kernel's mask is empty, though libuv polls */
 bit has_masks = 1; /* KernelMute is open */
 byte free_list = 1;
+byte parked; /* Watches::parked_ */
 bit mutex;  /* SlotTable::mutex() */
 byte dirty; /* the dirty list's head */
 bit requested; /* RetryList::requested_ */
@@ -82,6 +84,7 @@ bit wake_pending;
 /* --- The loop's thread --- */
 bit inside;
 bit freed[3];
+bit warm[3]; /* its handle is kept for another watch */
 byte to_free;
 byte deferred;
 bit due; /* the time of what is deferred has come */
@@ -111,18 +114,20 @@ bit fd_masked;
 #define IS_UNCOVERED(slot) \
   (IS_LIVE(word[slot]) && !(word[slot] & (DIRTY | DEFERRED)) && !COVERS(ARMED(word[slot]), WANTED(word[slot])))
 
-/* Live and carried by libuv, or free. */
+#define IS_PARKED(slot) (freed[slot] && warm[slot])
+
+/* Live and carried by libuv, or free, or parked. */
 #define IS_SETTLED(slot) \
   (IS_LIVE(word[slot]) -> \
     (word[slot] & (DIRTY | DEFERRED)) == 0 && polled[slot] == ARMED(word[slot]) && \
       !(muted[slot] && WANTED(word[slot])) : \
-    (word[slot] & DIRTY) == 0)
+    (word[slot] & DIRTY) == 0 || IS_PARKED(slot))
 
 #define HAS_WORK (dirty != NONE || to_free != NONE || !IS_SETTLED(1) || !IS_SETTLED(2))
-#define IS_LATE(slot) ((word[slot] & DIRTY) && !(wake_pending || idle || closing[1] || closing[2]))
+#define IS_LATE(slot) ((word[slot] & DIRTY) && !IS_PARKED(slot) && !(wake_pending || idle || closing[1] || closing[2]))
 #define WILL_WAKE (wake_pending || idle || timer || closing[1] || closing[2])
 /* Its slot has been given back, and is used by nobody or by the next. */
-#define IS_LEFT_OPEN(slot) (freed[slot] && !has_poll[slot] && !fd_closed[opaque[slot]])
+#define IS_LEFT_OPEN(slot) (freed[slot] && (!has_poll[slot] || warm[slot]) && !fd_closed[opaque[slot]])
 #define IS_POLLED(slot, fd) (has_poll[slot] && !closing[slot] && polled_fd[slot] == (fd))
 
 active proctype properties() {
@@ -184,9 +189,18 @@ inline bring_in_line(slot_, generation_) {
   fi
 }
 
-/* Polls::release(); nobody else touches what the watch has on the loop, nor its fd once it is not live. */
-inline release(slot_) {
-  leave_to_libuv(slot_);
+/* Polls::keep(): the placeholder takes the file's place, which closes it. */
+inline keep(slot_) {
+  polled[slot_] = 0;
+#ifndef BREAK_KEEP
+  polled_fd[slot_] = NONE;
+  close_fd(dup[slot_]);
+#endif
+  dup[slot_] = NONE;
+  warm[slot_] = 1
+}
+
+inline let_go(slot_) {
   close_poll(slot_);
   if
 #ifdef BREAK_RELEASE
@@ -195,6 +209,19 @@ inline release(slot_) {
   :: (word[slot_] & POLLED) && dup[slot_] != NONE -> close_fd(dup[slot_]); dup[slot_] = NONE
 #endif
   :: else
+  fi
+}
+
+#define MAY_BE_KEPT(slot) \
+  (has_wake_fd && has_poll[slot] && !closing[slot] && GENERATION(word[slot]) + 1 < GENERATIONS)
+
+/* Polls::release(); nobody else touches what the watch has on the loop, nor its fd once it is not live. */
+inline release(slot_) {
+  leave_to_libuv(slot_);
+  if
+  :: warm[slot_]
+  :: !warm[slot_] && MAY_BE_KEPT(slot_) -> keep(slot_)
+  :: !warm[slot_] -> let_go(slot_) /* too many are kept */
   fi
 }
 
@@ -296,10 +323,19 @@ inline libvirt_calls(on_loop) {
        begin_call(on_loop);
        !mutex;
        if
-       :: free_list == NONE -> end_call(on_loop)
-       :: else -> take_first(slot, free_list)
+       :: parked != NONE ->
+          take_first(slot, parked);
+          assert(!closing[slot]);
+          warm[slot] = 0;
+#ifdef BREAK_WARM
+          word[slot] = (GENERATION(word[slot]) + 1) << 8;
+#else
+          word[slot] = (GENERATION(word[slot]) + 1) << 8 | POLLED;
+#endif
+          polled_fd[slot] = REGISTRATION(slot)
+       :: parked == NONE && free_list == NONE -> end_call(on_loop)
+       :: parked == NONE && free_list != NONE -> take_first(slot, free_list); assert(!has_poll[slot])
        fi;
-       assert(!has_poll[slot]);
        opaque[slot] = REGISTRATION(slot);
        dup[slot] = opaque[slot];
        freed[slot] = 0;
@@ -489,7 +525,7 @@ inline reconciled() {
 
 inline next_dirty() {
   if
-  :: list == NONE && retrying -> retrying = 0; goto TAKE_DIRTY
+  :: list == NONE && retrying -> retrying = 0; goto TRIM
   :: list == NONE && !retrying -> reconciled()
   :: else -> take_first(watch, list); goto RECONCILE_SWAP
   fi
@@ -572,6 +608,15 @@ TAKE_REQUEST:
        next_dirty()
     :: else
     fi
+  }
+  /* What is parked may be closed at any time; in one step with the mutex, and so are all of them. */
+TRIM:
+  atomic {
+    !mutex;
+    do
+    :: parked != NONE -> take_first(watch, parked); warm[watch] = 0; close_poll(watch)
+    :: watch = NONE; break
+    od
   }
 TAKE_DIRTY:
   atomic {
@@ -741,8 +786,9 @@ GIVE_FREED:
     ff_called[opaque[freeing]] = 1;
     freed[freeing] = 1;
     if
+    :: warm[freeing] -> push(parked, freeing)
 #ifndef BREAK_GIVE_BACK
-    :: has_poll[freeing]
+    :: !warm[freeing] && has_poll[freeing]
 #endif
     :: else -> give(freeing)
     fi;
@@ -785,6 +831,9 @@ DETACH:
     detached = 1;
     leave();
     has_wake_fd = 0;
+#ifndef BREAK_PARKED
+    parked = NONE;
+#endif
     wake_pending = 0;
     idle = 0;
     timer = 0;
@@ -809,6 +858,7 @@ UNDEFER_SWAP:
 LEAVE_SWAP:
   atomic {
     !mutex -> mutex = 1;
+    warm[watch] = 0;
 #ifndef BREAK_LEAVE_POLL
     close_poll(watch);
 #endif

@@ -41,6 +41,14 @@ class Lines:
             self.seen.append(line)
         return line
 
+    def arrived(self):
+        """All lines so far."""
+        while True:
+            try:
+                self.next(0)
+            except queue.Empty:
+                return self.seen
+
     def rest(self, deadline):
         while self.next(deadline) is not None:
             pass
