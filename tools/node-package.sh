@@ -31,7 +31,7 @@ mkdir -p "$package"
 
 # add_addon PROCESSOR TOOLS [OPTIONS...]: TOOLS is what the names of the compiler and its tools begin with.
 add_addon() {
-  local processor=$1 tools=$2 tree=build-check/node-package/$1
+  local processor=$1 tools=$2 tree=build-check/node-package-$1
   shift 2
   configure "$tree" "$@" -Dbuildtype=release -Dwerror=true -Dnode=enabled -Dtools=disabled -Dtests=disabled \
     -Dapi_docs=disabled
