@@ -6,6 +6,8 @@
 #     tools/deps.sh build        what tools/demo.sh needs: compilers, Meson and the libraries
 #     tools/deps.sh test         that, and what tools/check.sh needs
 #     tools/deps.sh node         what tools/node-package.sh needs
+#     tools/deps.sh node-arm64   that, and what it needs for arm64: adds the architecture to dpkg
+#     tools/deps.sh node-test    that, and what tools/node-package-test.sh needs in its root
 #     tools/deps.sh platforms    what tools/platforms.sh needs, and the other scripts that make a Debian of their own
 #     tools/deps.sh deb          what tools/deb.sh needs to begin with
 #     tools/deps.sh deb-test     what tools/deb-test.sh needs in its roots
@@ -28,6 +30,11 @@ test=("${build[@]}" ccache catch2 clang libclang-rt-dev valgrind spin python3
       libnats-dev nats-server systemtap-sdt-dev gdb bpftrace
       nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)
 node=("${build[@]}" binutils nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)
+node_arm64=("${node[@]}" g++-aarch64-linux-gnu
+            libuv1-dev:arm64=/usr/lib/aarch64-linux-gnu/pkgconfig/libuv.pc
+            libvirt-dev:arm64=/usr/lib/aarch64-linux-gnu/pkgconfig/libvirt.pc
+            libfmt-dev:arm64=/usr/lib/aarch64-linux-gnu/pkgconfig/fmt.pc)
+node_test=("${node_arm64[@]}" qemu-user-static)
 # In Debian 12 the storage driver is a part of libvirt-daemon.
 grep -qx 'VERSION_ID="12"' /etc/os-release || test+=(libvirt-daemon-driver-storage)
 
@@ -62,7 +69,8 @@ install() {
   printf 'Installing %s\n' "$*" >&2
   log=$(mktemp)
   trap 'rm -f "$log"' RETURN
-  if ! { "${as_root[@]}" apt-get update &&
+  if ! { { [[ $* != *:arm64* ]] || "${as_root[@]}" dpkg --add-architecture arm64; } &&
+         "${as_root[@]}" apt-get update &&
          "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
        } >"$log" 2>&1 </dev/null; then
     tail -n 40 "$log" >&2
@@ -74,10 +82,12 @@ case ${1-} in
   build) wanted=("${build[@]}") ;;
   test) wanted=("${test[@]}") ;;
   node) wanted=("${node[@]}") ;;
+  node-arm64) wanted=("${node_arm64[@]}") ;;
+  node-test) wanted=("${node_test[@]}") ;;
   platforms) wanted=("${platforms[@]}") ;;
   deb) wanted=("${deb[@]}") ;;
   deb-test) wanted=("${deb_test[@]}") ;;
-  *) die "say which group of packages: tools/deps.sh build|test|node|platforms|deb|deb-test" ;;
+  *) die "say which group of packages: tools/deps.sh build|test|node|node-arm64|node-test|platforms|deb|deb-test" ;;
 esac
 
 command -v apt-get >/dev/null ||

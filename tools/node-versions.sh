@@ -16,7 +16,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 tools/deps.sh test
 set_up gcc -Dwerror=true -Dchecks=true -Dnode=enabled
 addon=build-check/gcc/lib/node/virt_uv.node
-quietly ninja --quiet -j2 -C build-check/gcc lib/node/virt_uv.node
+quietly ninja --quiet -j2 -C build-check/gcc hosts-node
 made=$(sha256sum "$addon")
 
 # node_of MAJOR: the folder of its newest release's bin/node, fetched once.

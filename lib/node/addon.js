@@ -2,8 +2,8 @@
 //
 // Finds the addon: the one that Meson built beside this file, otherwise the one that the package brings along.
 //
-// The names are literal, and each is in a try block of its own. So a bundler finds the file that is there, and accepts
-// that the other is not.
+// The names are literal, and in try blocks. So a bundler finds the files that are there, and accepts that others are
+// not.
 'use strict';
 
 const HOW_TO_BUILD =
@@ -28,12 +28,14 @@ function built() {
 }
 
 function prebuilt() {
-  if (process.platform !== 'linux' || process.arch !== 'x64') return undefined;
+  if (process.platform !== 'linux') return undefined;
   try {
-    return require('./linux-x64/virt_uv.node');
+    if (process.arch === 'x64') return require('./linux-x64/virt_uv.node');
+    if (process.arch === 'arm64') return require('./linux-arm64/virt_uv.node');
   } catch (error) {
     return absent(error);
   }
+  return undefined;
 }
 
 // bun and Deno have Node-API, and no libuv loop: bun ends the process at the first uv_*.

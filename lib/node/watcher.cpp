@@ -92,7 +92,7 @@ std::string Watcher::take_records() {
 }
 
 void Watcher::on_record(const Connection &, Record record) {
-  queue_.put(watch::json_line(record));
+  queue_.put(watch::json_line(std::move(record)));
   has_news_ = true;
 }
 

@@ -14,14 +14,29 @@ namespace {
 
 constexpr char kUnsupported[] = "unsupported value";
 
+/* In libvirt, virDomainGetUUIDString() formats the UUID twice, by printf. */
+std::string uuid_of(virDomainPtr domain) {
+  unsigned char uuid[VIR_UUID_BUFLEN];
+  if (virDomainGetUUID(domain, uuid) < 0) return "";
+  std::string text;
+  for (std::size_t i = 0; i < sizeof uuid; i++) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += "0123456789abcdef"[uuid[i] / 16];
+    text += "0123456789abcdef"[uuid[i] % 16];
+  }
+  return text;
+}
+
 /* `rest` is what virsh prints after the domain's name. */
-void deliver(void *opaque, virDomainPtr domain, const std::string &rest, const Fields &own = Fields::object()) {
+void deliver(void *opaque, virDomainPtr domain, const std::string &rest, Fields own = Fields::object()) {
   const Subscription &to = *static_cast<const Subscription *>(opaque);
   const char *name = virDomainGetName(domain);
-  char uuid[VIR_UUID_STRING_BUFLEN] = "";
-  virDomainGetUUIDString(domain, uuid);
-  Fields fields = {{"domain", string(name)}, {"uuid", uuid}};
-  fields.update(own);
+  auto &own_fields = own.get_ref<Fields::object_t &>();
+  Fields::object_t fields;
+  fields.reserve(own_fields.size() + 2);
+  fields["domain"] = string(name);
+  fields["uuid"] = uuid_of(domain);
+  for (auto &[field, value] : own_fields) fields[field] = std::move(value);
   std::string text = fmt::format("event '{}' for domain '{}'{}", to.kind->name, shown(name), rest);
   to.sink->deliver({to.kind->name, std::move(text), std::move(fields), to.kind});
 }

@@ -4,6 +4,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "utf8.hpp"
 #include "values.hpp"
 
@@ -34,6 +36,24 @@ void collect_bytes(const Fields &value, const std::string &pointer, Fields &ret)
   }
 }
 
+void add_bytes(Fields &object) {
+  Fields bytes = Fields::object();
+  collect_bytes(object, "", bytes);
+  if (!bytes.empty()) object["bytes"] = std::move(bytes);
+}
+
+/* Without "bytes". Room is made first: as the names are const, a vector that grows copies what it has. */
+Fields members(Record record) {
+  auto &fields = record.fields.get_ref<Fields::object_t &>();
+  Fields::object_t object;
+  object.reserve(fields.size() + 4);
+  object["time"] = timestamp(record.time);
+  if (!record.uri.empty()) object["uri"] = std::move(record.uri);
+  object["event"] = std::move(record.event);
+  for (auto &[name, value] : fields) object[name] = std::move(value);
+  return object;
+}
+
 }  // namespace
 
 std::string timestamp(std::chrono::system_clock::time_point time) {
@@ -49,18 +69,22 @@ std::string text_line(const Record &record) {
   return fmt::format("{} {}: {}", timestamp(record.time), escaped(record.uri), record.text);
 }
 
-Fields json_object(const Record &record) {
-  Fields object = {{"time", timestamp(record.time)}};
-  if (!record.uri.empty()) object["uri"] = record.uri;
-  object["event"] = record.event;
-  object.update(record.fields);
-  Fields bytes = Fields::object();
-  collect_bytes(object, "", bytes);
-  if (!bytes.empty()) object["bytes"] = bytes;
+Fields json_object(Record record) {
+  Fields object = members(std::move(record));
+  add_bytes(object);
   return object;
 }
 
-std::string json_line(const Record &record) { return json_text(json_object(record)); }
+/* Nearly every record is UTF-8 throughout, which dump() finds out by the way. */
+std::string json_line(Record record) {
+  Fields object = members(std::move(record));
+  try {
+    return object.dump(-1, ' ', false, Fields::error_handler_t::strict);
+  } catch (const Fields::type_error &) {
+    add_bytes(object);
+    return json_text(object);
+  }
+}
 
 std::string json_text(const Fields &value) { return value.dump(-1, ' ', false, Fields::error_handler_t::replace); }
 

@@ -19,10 +19,10 @@ std::string text_line(const Record &record);
 
 /* The whole record. A string that is not UTF-8 has U+FFFD for what is not, and stands in the member "bytes" in full: by
  * its JSON pointer, in hexadecimal. */
-Fields json_object(const Record &record);
+Fields json_object(Record record);
 
 /* One line, without the newline. */
-std::string json_line(const Record &record);
+std::string json_line(Record record);
 
 /* JSON of any value, on one line. */
 std::string json_text(const Fields &value);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The package that tools/node-package.sh makes: what is in it, and its installation without a compiler.
+// The package that tools/node-package.sh makes: what is in it, and its installation without a compiler. It is made for
+// x64 alone; tools/node-package-test.sh makes it for every processor.
 'use strict';
 
 const assert = require('assert');
@@ -25,7 +26,7 @@ let folder, tarball, unpacked;
 before(() => {
   if (skip) return;
   folder = fs.mkdtempSync(path.join(build, 'install-'));
-  tarball = run(path.join(tree, 'tools', 'node-package.sh'), [`${repository}.git`, folder]).trim();
+  tarball = run(path.join(tree, 'tools', 'node-package.sh'), [`${repository}.git`, folder, 'x64']).trim();
   run('tar', ['-xf', tarball, '-C', folder]);
   unpacked = path.join(folder, 'package');
 }, limit);

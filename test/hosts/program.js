@@ -7,7 +7,7 @@
 const { spawn } = require('child_process');
 const path = require('path');
 
-const LIMIT_MS = 60000;
+const LIMIT_MS = 110000;
 
 const asSource = (main, args) => `
   require(${JSON.stringify(path.join(__dirname, 'program_globals.js'))});

@@ -4,6 +4,7 @@
 'use strict';
 
 const assert = require('assert');
+const os = require('os');
 const { once } = require('events');
 const { test } = require('node:test');
 const { Worker } = require('worker_threads');
@@ -305,6 +306,8 @@ test('100,000 events arrive in order, none lost', { timeout: 300000 }, async (t)
   }
   measuring = false;
   const seconds = (performance.now() - begun) / 1000;
-  t.diagnostic(`${Math.round(COUNT / seconds)} events a second; longest pause of the thread: ${longest.toFixed(1)} ms`);
+  const load = os.loadavg()[0].toFixed(1);
+  const rate = Math.round(COUNT / seconds);
+  t.diagnostic(`${rate} events a second; longest pause of the thread: ${longest.toFixed(1)} ms; load: ${load}`);
   await producerEnded;
 });

@@ -70,6 +70,7 @@ class Dashboard {
   async stop() {
     this.#feed.close();
     this.#server.close();
+    this.#server.closeAllConnections(); // Node 18 would serve what still comes on those that are idle
     await this.#watcher.close();
     await Promise.all([...this.#controls.values()].map((controls) => controls.close()));
     await virtUv.drain();
