@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Builds the Debian packages of this source tree, as it is, for the Debian that runs this (12 or later), and puts them
-# into build-deb/: libvirt-uv0, libvirt-uv-dev, virt-uv-tools, node-virt-uv, python3-virt-uv. It installs what the build
-# needs.
+# into build-deb/: libvirt-uv0, libvirt-uv-dev, virt-uv-tools, node-virt-uv, python3-virt-uv, libvirt-uv-perl. It
+# installs what the build needs.
 #
 #     tools/deb.sh
 #

@@ -18,13 +18,13 @@ declare -A release=(
 roots=${VIRT_UV_ROOTS:-${XDG_CACHE_HOME:-$HOME/.cache}/virt-uv/roots}
 clone=/root/virt-uv
 
+# The command sees the variables here in place of its script's own of the same name: hence none is called `name`.
 locked() {
-  local name=$1 lock status=0
-  shift
+  local lock status=0
   mkdir -p "$roots"
-  exec {lock}>"$roots/$name.lock"
+  exec {lock}>"$roots/$1.lock"
   flock "$lock"
-  "$@" || status=$?
+  "${@:2}" || status=$?
   exec {lock}>&-
   return "$status"
 }

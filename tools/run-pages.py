@@ -26,7 +26,7 @@ import time
 from blocks import blocks
 
 TOOLS = pathlib.Path(__file__).resolve().parent
-LIMIT_SECONDS = 900  # a command may build for so long in silence
+LIMIT_SECONDS = 3600  # a command may build for so long in silence, on a busy machine too
 END_SECONDS = 30
 TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|took \d+ ms")
 INTERRUPT = b"\x03"
