@@ -45,6 +45,7 @@ Window::Window(Loop &loop, const Plan &plan)
 void Window::on_alarm(int) { due_.store(true, std::memory_order_relaxed); }
 
 bool Window::mark(uint64_t done) {
+  if (warm_up_iterations_ > 0) return --warm_up_iterations_, true;
   if (started_ && counted_ && --iterations_left_ > 0) return true;
   Mark mark{seconds_of(CLOCK_THREAD_CPUTIME_ID), done};
   if (started_) return finish(mark);

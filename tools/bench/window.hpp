@@ -7,7 +7,9 @@
 // The time is the CPU time of the thread. The loops that are measured so always have something ready and never sleep,
 // so on an idle machine that is the time that passes; on a busy one the others' share is not in it.
 //
-// With plan.iterations the window is that many iterations long instead, and starts at once.
+// The warm-up has some iterations at least: where many watches are added, its time is over before the first, and a loop
+// may find out about an fd at its first events. With plan.iterations the window is that many iterations long instead,
+// after those.
 #pragma once
 
 #include <atomic>
@@ -45,6 +47,7 @@ class Window {
   double seconds_;
   bool counted_;
   int iterations_left_;
+  int warm_up_iterations_ = 2;
   bool started_ = false;
   Mark start_{};
   Mark end_{};
