@@ -21,7 +21,7 @@ build=(g++ libc6-dev meson ninja-build pkg-config
 
 # PACKAGE=FILE: satisfied by the file too, because a Node that is not Debian's brings npm and the headers along.
 test=("${build[@]}" ccache catch2 clang libclang-rt-dev valgrind spin python3
-      libvirt-daemon libvirt-clients python3-uvloop libvirt-glib-1.0-dev libglib2.0-dev
+      libvirt-daemon libvirt-clients python3-uvloop libvirt-glib-1.0-dev libglib2.0-dev python3-gi
       python3-libvirt libsys-virt-perl python3-jsonschema strace git clang-format clang-tidy shellcheck codespell gcovr
       cmake abigail-tools doxygen man-db
       libsys-virt-perl libffi-platypus-perl perl ruby ruby-libvirt ruby-ffi

@@ -67,6 +67,11 @@ def module(driver):
 
 
 class QemuLibvirtd(Libvirtd):
+    def __init__(self, launcher=()):
+        """`launcher`: words before the daemon's command."""
+        super().__init__()
+        self._launcher = launcher
+
     def start(self):
         for driver in DRIVERS:
             os.symlink(module(driver), self._path(f"drivers/libvirt_driver_{driver}.so"))
@@ -80,7 +85,20 @@ class QemuLibvirtd(Libvirtd):
 
     def _command(self):
         return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-                "bash", "-c", START, self.folder, *super()._command()]
+                "bash", "-c", START, self.folder, *self._launcher, *super()._command()]
+
+    def loaded(self):
+        """The files that the daemon's process has mapped."""
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.path.basename(os.readlink(f"/proc/{pid}/exe")) != "libvirtd":
+                    continue
+                with open(f"/proc/{pid}/cmdline") as words, open(f"/proc/{pid}/maps") as maps:
+                    if self.folder in words.read():
+                        return maps.read()
+            except OSError:  # the process has ended meanwhile, or is the kernel's
+                continue
+        raise RuntimeError("libvirtd is not there")
 
     @staticmethod
     def uri_of(path):

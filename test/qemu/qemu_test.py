@@ -12,14 +12,16 @@ from qemu import CTRL_ALT_DEL, QemuLibvirtd
 TIMES = rf"({TIME} |^\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{3}}\+0000: )"
 BOOTED = "No bootable device."
 SMALL = 1000
+RUN = os.environ.get("VIRT_UV_RUN_PROGRAM")
 
 
 class OnQemu(unittest.TestCase):
     maxDiff = None
+    LAUNCHER = ()
 
     @classmethod
     def setUpClass(cls):
-        cls.libvirtd = cls.enterClassContext(QemuLibvirtd())
+        cls.libvirtd = cls.enterClassContext(QemuLibvirtd(cls.LAUNCHER))
 
     def streams(self, what, *arguments):
         """streams.cpp: it fails if a watch, a timeout or an fd is left."""
@@ -66,6 +68,14 @@ class ADomain(OnQemu):
         program.expect("'last'")
         lines = [re.sub(TIMES, "", line) for line in program.stdout.seen]
         return lines[max(number for number, line in enumerate(lines) if f"'{first}'" in line):]
+
+
+if RUN:
+    class ADomainOfALibvirtdUnderVirtUvRun(ADomain):
+        LAUNCHER = (RUN,)
+
+        def test_is_on_that_loop(self):
+            self.assertIn("libvirt-uv-preload.so", self.libvirtd.loaded())
 
 
 class AConsole(OnQemu):

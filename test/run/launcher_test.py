@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import signal
+import struct
 import tempfile
 import unittest
 
@@ -129,6 +130,27 @@ class Refuses(Launcher):
             os.chown(path, os.getuid(), os.getgid())
             path.chmod(mode)
             self.assertEqual(run(RUN, path)[0], 0)
+
+    def test_a_program_with_capabilities_for_those_who_lack_them(self):
+        for file in [RUN, LIBRARIES / "libvirt-uv.so.0", *pathlib.Path(RUN).parent.glob("*.so")]:
+            shutil.copy(file, self.folder)
+        self.folder.chmod(0o755)
+        path = self.file("capable", pathlib.Path("/bin/true").read_bytes())
+        net_bind_service, revision_2_effective = 1 << 10, 0x02000001
+        os.setxattr(path, "security.capability",
+                    struct.pack("<5I", revision_2_effective, net_bind_service, 0, 0, 0))
+        self.assertEqual(run(RUN, path)[0], 0)
+        status, _, errors = run(self.folder / "virt-uv-run", path, user=65534,
+                                env={"LD_LIBRARY_PATH": str(self.folder)})
+        self.assertEqual((status, len(errors)), (125, 1), errors)
+        self.assertIn("file capabilities", errors[0])
+
+    def test_to_run_without_one_of_its_libraries(self):
+        shutil.copy(RUN, self.folder)
+        shutil.copy(pathlib.Path(RUN).parent / PRELOADED, self.folder)
+        status, _, errors = run(self.folder / "virt-uv-run", "true", env={"LD_LIBRARY_PATH": str(LIBRARIES)})
+        self.assertEqual((status, len(errors)), (125, 1), errors)
+        self.assertIn("libvirt-uv-run.so", errors[0])
 
     def test_to_run_without_its_libraries(self):
         alone = self.folder / "virt-uv-run"

@@ -6,7 +6,9 @@ Environment: VIRT_UV_RUN_PROGRAM; VIRT_UV_STRESS, a factor for the connections t
 
 import os
 import pathlib
+import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -22,6 +24,29 @@ CONNECTIONS = pathlib.Path(__file__).with_name("connections.py")
 PERL_EXAMPLE = "/usr/share/doc/libsys-virt-perl/examples/events.pl"
 NUMBER = int(300 * max(1, float(os.environ.get("VIRT_UV_STRESS", "1"))))
 PIPES = {"stdin": subprocess.PIPE}
+PROMPT = b"virsh # "
+# Its event loop is GLib's, by libvirt-glib.
+GLIB_PROGRAM = """
+import sys
+import gi
+import libvirt
+gi.require_version("LibvirtGLib", "1.0")
+from gi.repository import GLib, LibvirtGLib
+
+def on_event(_connection, domain, event, detail, _opaque):
+    print(domain.name(), event, detail, flush=True)
+    if event == libvirt.VIR_DOMAIN_EVENT_RESUMED:
+        loop.quit()
+
+LibvirtGLib.event_register()
+loop = GLib.MainLoop()
+connection = libvirt.open(sys.argv[1])
+connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, on_event, None)
+domain = connection.lookupByName("test")
+domain.suspend()
+domain.resume()
+loop.run()
+"""
 
 
 class Daemon(Libvirtd):
@@ -55,6 +80,34 @@ class Daemon(Libvirtd):
 
     def log(self):
         return pathlib.Path(self._path("log")).read_text(encoding="utf-8")
+
+
+class Terminal:
+    """virsh on a terminal."""
+
+    def __init__(self, *command):
+        self._master, slave = pty.openpty()
+        self.program = Program(*command, stdin=slave, stdout=slave, stderr=slave, env={"TERM": "dumb"})
+        os.close(slave)
+
+    def says(self):
+        """What it says until it waits for a command, or ends."""
+        said = b""
+        while not said.endswith(PROMPT):
+            if not select.select([self._master], [], [], LIMIT)[0]:
+                raise AssertionError(f"no prompt, and no end: {said}")
+            try:
+                said += os.read(self._master, 4096)
+            except OSError:  # EIO: nobody has the other end open any more
+                break
+        return said
+
+    def type(self, keys):
+        os.write(self._master, keys)
+
+    def close(self):
+        os.close(self._master)
+        return self.program.end()
 
 
 def tell(program, line):
@@ -123,6 +176,30 @@ class Clients(unittest.TestCase):
         self.assertEqual(*said)
         self.assertIn("event loop timed out", "\n".join(said[0][1] + said[0][2]))
         self.replaced(program)
+
+    def test_virsh_on_a_terminal_says_the_same(self):
+        said = []
+        for start in (DEFAULT, REPLACED):
+            terminal = Terminal(*start, "virsh", "-c", self.libvirtd.uri)
+            lines = [terminal.says()]
+            for keys in (b"list --all\n", b"doms\ttest\n", b"event test lifecycle --timeout 1\n",
+                         b"suspend test\n", b"resume test\n", b"quit\n"):
+                terminal.type(keys)
+                lines.append(terminal.says())
+            lines[-1] = [line for line in lines[-1].split(b"\r\n") if STATISTICS.encode() not in line]
+            said.append((terminal.close(), lines))
+        self.assertEqual(*said)
+        self.assertIn(b"event loop timed out", said[0][1][3])
+
+    def test_a_program_on_libvirt_glib_is_left_alone(self):
+        said = []
+        for start in (DEFAULT, REPLACED):
+            status, lines, errors = run(*start, sys.executable, "-c", GLIB_PROGRAM, self.libvirtd.uri)
+            said.append((status, lines))
+            self.assertEqual([line for line in errors if STATISTICS in line], [])
+        self.assertEqual(*said)
+        self.assertEqual(said[0][0], 0)
+        self.assertEqual(len(said[0][1]), 2)
 
     def test_virt_admin_says_the_same(self):
         for words in (["server-list"], ["server-clients-info", "libvirtd"], ["daemon-log-filters"],
