@@ -316,13 +316,13 @@ VIRT_UV_EXPORT const char *virt_uv_version_string(void);
  * - update of an id that is not registered is silently ignored, as libvirt relies on. update_timeout restarts the
  *   countdown.
  * - remove returns 0, or -1 for an id that is not registered. It does not wait for a callback that is running.
- * - `ff(opaque)` (may be NULL) is called once, in the loop, after the last callback, on a clean stack with no lock
- * held.
+ * - `ff(opaque)` (may be NULL) is called once, in the loop, after the last callback, on a clean stack, no lock held.
  *
  * Each watch polls a duplicate of `fd`, so the caller may close or reuse the number at any time; but the peer sees the
- * end only once the watch is removed. A file that epoll refuses (a regular file, /dev/null) is watched under the
- * caller's number, as closing a duplicate would release the record locks that the process holds on it: remove its watch
- * before closing it. @{ */
+ * end only once the watch is removed. The number of a removed watch stays open for the next one, with an eventfd behind
+ * it, for about two seconds of the loop; such numbers are a sixteenth at most of RLIMIT_NOFILE. A file that epoll
+ * refuses (a regular file, /dev/null) is watched under the caller's number, as closing a duplicate would release the
+ * record locks that the process holds on it: remove its watch before closing it. @{ */
 
 /** @brief Watches an fd.
  *
