@@ -2,7 +2,6 @@
 //
 // The core's parts that need no loop, each by itself.
 #include <poll.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -277,11 +276,10 @@ TEST_CASE("the kind of an fd says whether libuv's bits can be believed") {
   REQUIRE(pipe(pipes) == 0);
   Fd reader(pipes[0]), writer(pipes[1]);
   Fd unconnected(socket(AF_INET, SOCK_STREAM, 0));
-  Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
   Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
   CHECK(fd_kind(signal.get()) == FdKind::kAnonymous);
   CHECK(kind_by_name(signal.get()) == FdKind::kPlain);
-  CHECK(kind_by_name(pidfd.get()) == FdKind::kInspected);
+  CHECK(kind_by_name(reader.get()) == FdKind::kInspected);
   CHECK(fd_kind(pair.ours.get()) == FdKind::kSocket);
   CHECK(fd_kind(reader.get()) == FdKind::kInspected);
   CHECK(fd_kind(unconnected.get()) == FdKind::kInspected);  // POLLHUP without POLLRDHUP
