@@ -36,7 +36,7 @@ Watch *Watches::claim_parked(int fd) noexcept {
   least_parked_ = std::min(least_parked_, parked_.size());
   --warm_;
   watch.is_warm = false;
-  table_.renew(watch);
+  SlotTable<Watch>::renew(watch);
   watch.state.set_polled();  // its number is libuv's to know
   return &watch;
 }
@@ -143,7 +143,7 @@ void Watches::set_most_warm(std::size_t most) noexcept {
 
 bool Watches::make_warm(Watch &watch) noexcept {
   Lock lock(table_.mutex());
-  if (warm_ >= most_warm_ || table_.is_spent(watch)) return false;
+  if (warm_ >= most_warm_ || SlotTable<Watch>::is_spent(watch)) return false;
   ++warm_;
   watch.is_warm = true;
   return true;
