@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // A file of the library's own that takes the place of the caller's file behind a duplicate's number: so a uv_poll_t is
-// initialised without touching that file, and a number that libuv still knows is kept when the file has to go.
+// initialised without touching that file, and a number that libuv still knows is kept when the file has to go: for a
+// moment, or until the next watch gets its handle (core/watches.hpp).
 //
 // uv_poll_init() sets O_NONBLOCK, a flag of the file description, which the duplicate shares with the caller's fd, and
 // with every other process that has it open (think of stdin). So while libuv initialises a handle, the placeholder

@@ -73,6 +73,21 @@ TEST_CASE("the handle and the number of a removed watch are the next one's") {
   CHECK(open_fds() == fds);
 }
 
+TEST_CASE("ids stay unique when the slot of a kept handle has used up its generations") {
+  Host host;
+  Signal signal;
+  std::set<int> ids;
+  for (int i = 0; i < 5000; ++i) {  // a slot has 2048
+    const int id = virt_uv_add_handle(signal.get(), 1, no_event, nullptr, nullptr);
+    host.loop.run_iterations(1);
+    REQUIRE(virt_uv_remove_handle(id) == 0);
+    host.loop.run_iterations(2);
+    ids.insert(id);
+  }
+  CHECK(ids.size() == 5000);
+  CHECK(*ids.begin() > 0);
+}
+
 TEST_CASE("a watch that has another's handle is told what poll(2) tells of its own fd") {
   Host host;
   Signal signal;
