@@ -176,7 +176,7 @@ int Instance::detach(virt_uv_cb done, void *opaque) noexcept {
 
 void Instance::on_closed(void *opaque) {
   Instance &self = *static_cast<Instance *>(opaque);
-  if (self.reconciler_->is_still_entered()) self.reconciler_->keep_in(self.abandoned_);
+  if (self.reconciler_->is_still_in_use()) self.reconciler_->keep_in(self.abandoned_);
   self.reconciler_ = nullptr;
   self.context_.log.info("detached");
   self.context_.log.set_function({});
@@ -245,6 +245,7 @@ void Instance::unlock_all() noexcept {
 }
 
 bool Instance::begin_anew() noexcept {
+  if (reconciler_ != nullptr) reconciler_->polls().fall_silent();
   if (state() != State::kDetached) return false;
   watches_.disown();
   timeouts_.disown();

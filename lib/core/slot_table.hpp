@@ -97,17 +97,19 @@ class SlotTable {
   // missed.
   template <typename Fn, typename Between>
   void for_each(Fn &&fn, Between &&between) {
-    for (std::uint32_t number = 0; number < kChunks; ++number) {
-      Chunk *chunk = chunks_[number].load(std::memory_order_acquire);
-      if (chunk == nullptr) break;  // chunks are made in order
-      {
-        Lock lock(mutex_);
-        if (chunk->in_use == 0) continue;
-        for (Slot &slot : chunk->slots)
-          if (slot.slot_id() != 0) fn(slot);
-      }
-      between();
-    }
+    for (std::uint32_t number = 0; for_each_in(number, fn); ++number) between();
+  }
+
+  // for_each() in one chunk. False: there is no such chunk, and none behind it.
+  template <typename Fn>
+  bool for_each_in(std::uint32_t number, Fn &&fn) {
+    Chunk *chunk = number < kChunks ? chunks_[number].load(std::memory_order_acquire) : nullptr;
+    if (chunk == nullptr) return false;
+    Lock lock(mutex_);
+    if (chunk->in_use == 0) return true;
+    for (Slot &slot : chunk->slots)
+      if (slot.slot_id() != 0) fn(slot);
+    return true;
   }
 
   // for_each(), for a child after fork(), which has one thread: no lock.

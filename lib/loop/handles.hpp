@@ -30,26 +30,32 @@ struct Owned {
   uv_handle_t *base() noexcept { return reinterpret_cast<uv_handle_t *>(&handle); }
 };
 
-// How many handles are open on a loop. libuv closes a handle in a later phase of the iteration, and only when the last
-// has closed may their memory go and a detach be done.
-class OpenHandles {
+// How many handles of a loop are closing. libuv closes a handle in a later phase of the iteration, and only when the
+// last has closed may their memory go and a detach be done.
+class ClosingHandles {
  public:
   using NoneLeft = void (*)(void *owner);
 
-  void opened() noexcept { ++open_; }
-
-  void closed() {
-    if (--open_ == 0 && none_left_ != nullptr) none_left_(owner_);
+  void close(uv_handle_t *handle, uv_close_cb on_closed) noexcept {
+    ++closing_;
+    uv_close(handle, on_closed);
   }
 
-  // `none_left(owner)` is called from the close callback of the last handle.
+  // In each close callback, last.
+  void closed() {
+    if (--closing_ == 0 && none_left_ != nullptr) none_left_(owner_);
+  }
+
+  bool any() const noexcept { return closing_ > 0; }
+
+  // From here on `none_left(owner)` is called from the close callback of the last that is closing.
   void when_none_left(NoneLeft none_left, void *owner) noexcept {
     none_left_ = none_left;
     owner_ = owner;
   }
 
  private:
-  unsigned open_ = 0;
+  unsigned closing_ = 0;
   NoneLeft none_left_ = nullptr;
   void *owner_ = nullptr;
 };

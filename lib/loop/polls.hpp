@@ -16,6 +16,9 @@
 // The handle of a released watch is kept, stopped, with the placeholder behind its number, for the next watch that gets
 // the slot (core/watches.hpp). What no add has needed for a second is closed.
 //
+// To open a handle takes some microseconds, to close one about one. So that a loop with thousands of watches does not
+// stand still while it is attached or detached, a reconcile opens so many at most, and a loop is left chunk by chunk.
+//
 // The host may close any handle that it finds on its loop. No handle is touched without a look whether it is closing;
 // one that the host has closed makes the whole lost (is_lost()), and the Reconciler gives the loop up.
 #pragma once
@@ -42,13 +45,15 @@ class Polls {
     Waker &waker;
   };
 
-  Polls(uv_loop_t *loop, const Parts &parts, OpenHandles &handles) noexcept;
+  Polls(uv_loop_t *loop, const Parts &parts, ClosingHandles &closing) noexcept;
 
   // 0, UV_EMFILE, UV_ENFILE or UV_ENOMEM.
   int open() noexcept;
 
-  // Brings libuv in line with every dirty watch, and with the deferred ones that are due or have changed.
+  // Brings libuv in line with every dirty watch, and with the deferred ones that are due or have changed. It opens
+  // kMostOpened handles at most, and keeps the watches that need more for the next call.
   void reconcile() noexcept;
+  bool has_backlog() const noexcept { return !backlog_.empty(); }
   // Looks at every deferred watch, due or not.
   void retry() noexcept;
 
@@ -66,8 +71,13 @@ class Polls {
   // libuv's, as this is not one of the loop's calls.
   void release_file(core::Watch &watch) noexcept;
 
-  // Closes every handle; live watches are dirty again, for the next loop.
+  // No event is passed on any more, and nothing is armed: the loop is being left, or this is a child after fork().
+  void fall_silent() noexcept { is_silent_ = true; }
+
+  // Begins to leave the loop: what has no handle is passed on to the next loop.
   void leave() noexcept;
+  // Closes the handles of the next chunk of watches, which are dirty again, for the next loop. False: that was all.
+  bool leave_next() noexcept;
 
   // The same, where the host has closed handles itself, perhaps the loop too: those are not touched, and no close
   // callback comes.
@@ -109,8 +119,9 @@ class Polls {
   void close_duplicate(core::Watch &watch) noexcept;
   void finish_taking_out(const core::Watch &watch) noexcept;
   void take_out_of_epoll(const core::Watch &watch) noexcept;
-  void pass_deferred_on() noexcept;
-  void leave(core::Watch &watch) noexcept;
+  bool has_to_wait(const core::Watch &watch) const noexcept;
+  void pass_on() noexcept;
+  void leave(core::Watch &watch) noexcept VIRT_UV_REQUIRES(watches_.table().mutex());
   void abandon_poll(core::Watch &watch) noexcept VIRT_UV_REQUIRES(watches_.table().mutex());
   bool has_closed(const Poll &poll) noexcept;
   std::unique_ptr<Chunk> &chunk_of(const core::Watch &watch) noexcept;
@@ -121,14 +132,17 @@ class Polls {
   core::Watches &watches_;
   KernelMute &mute_;
   Waker &waker_;
-  OpenHandles &handles_;
+  ClosingHandles &closing_;
   Placeholder placeholder_;
   std::array<std::unique_ptr<Chunk>, core::SlotTable<core::Watch>::kChunks> chunks_;
+  core::SlotQueue<core::SlotTable<core::Watch>> backlog_{watches_.table()};  // dirty, without a handle
+  unsigned opened_ = 0;                                                      // by this reconcile()
+  std::uint32_t left_chunks_ = 0;
   std::vector<core::Watch *> always_ready_;  // armed for READABLE or WRITABLE; nullptr: released since the last look
   std::uint64_t trim_due_ = core::kNever;
   // libuv 1.45 and later may take a number out of epoll some time after it was told to.
   const bool deletes_late_ = uv_version() >= 0x012d00;
-  bool has_left_ = false;
+  bool is_silent_ = false;
   bool is_lost_ = false;
 };
 

@@ -42,7 +42,7 @@ Reconciler::Reconciler(uv_loop_t *loop, const Parts &parts, const Callbacks &cal
       drains_(parts.drains),
       waker_(parts.waker),
       callbacks_(callbacks),
-      polls_(loop, {parts.context, parts.watches, parts.mute, parts.waker}, handles_) {}
+      polls_(loop, {parts.context, parts.watches, parts.mute, parts.waker}, closing_handles_) {}
 
 Reconciler::~Reconciler() {
   if (list_ == nullptr) return;
@@ -59,7 +59,6 @@ int Reconciler::init(Owned<Handle, Reconciler *> &handle, Init init, Args... arg
   handle.handle.data = nullptr;
   handle.owner = this;
   uv_unref(handle.base());
-  handles_.opened();
   return 0;
 }
 
@@ -92,26 +91,29 @@ void Reconciler::close() noexcept {
   closing_ = true;
   waker_.close();
   polls_.leave();
-  handles_.when_none_left(on_none_left, this);
-  uv_close(wake_poll_.base(), on_closed<uv_poll_t>);
-  uv_close(prepare_.base(), on_closed<uv_prepare_t>);
-  uv_close(check_.base(), on_closed<uv_check_t>);
-  uv_close(idle_.base(), on_closed<uv_idle_t>);
-  uv_close(timer_.base(), on_closed<uv_timer_t>);
+  polls_.leave_next();
+  closing_handles_.when_none_left(on_none_left, this);
+  closing_handles_.close(wake_poll_.base(), on_closed<uv_poll_t>);
+  closing_handles_.close(prepare_.base(), on_closed<uv_prepare_t>);
+  closing_handles_.close(check_.base(), on_closed<uv_check_t>);
+  closing_handles_.close(idle_.base(), on_closed<uv_idle_t>);
+  closing_handles_.close(timer_.base(), on_closed<uv_timer_t>);
 }
 
 template <typename Handle>
 void Reconciler::on_closed(uv_handle_t *handle) {
   Reconciler &self = *Owned<Handle, Reconciler *>::of(handle).owner;
-  if (!self.is_barred()) self.handles_.closed();
+  if (!self.is_barred()) self.closing_handles_.closed();
 }
 
 void Reconciler::on_none_left(void *opaque) {
   Reconciler &self = *static_cast<Reconciler *>(opaque);
   const Entry entry(self);
+  while (self.polls_.leave_next())
+    if (self.closing_handles_.any()) return;
   self.run_frees();
   ::close(self.wake_fd_);
-  self.is_finished_ = true;
+  self.is_finished_ = !self.polls_.is_lost();
   self.callbacks_.closed(self.callbacks_.opaque);
 }
 
@@ -223,7 +225,7 @@ void Reconciler::reconcile() noexcept {
   timeouts_.reconcile();
   if (closing_ || (polls_.is_lost() && abandon_if_lost())) return;  // noticed by now; or a log function has detached
   set_timer();
-  const bool needs_check = polls_.has_always_ready() || has_frees() || is_drained();
+  const bool needs_check = polls_.has_always_ready() || polls_.has_backlog() || has_frees() || is_drained();
   set_check(needs_check);
   set_idle(needs_check || timeouts_.has_list());
   set_alive();

@@ -80,9 +80,9 @@ class Reconciler {
   // Brings uv_run()'s view in line with what is registered.
   void set_alive() noexcept;
 
-  // Is it in use by a call besides the one that ends it? By a callback that runs the loop; or one left it by longjmp,
-  // and then the object stays for good.
-  bool is_still_entered() const noexcept { return entries_ > 1; }
+  // At its end: is it in use besides? By libuv, for a handle that the host has closed; by a callback that runs the
+  // loop; or one left it by longjmp, and then the object stays for good.
+  bool is_still_in_use() const noexcept { return polls_.is_lost() || entries_ > 1; }
 
   // Those that stay are kept in reach, in a list, so that leak checkers know of them.
   void keep_in(Reconciler *&list) noexcept {
@@ -126,7 +126,7 @@ class Reconciler {
   core::Drains &drains_;
   Waker &waker_;
   Callbacks callbacks_;
-  OpenHandles handles_;
+  ClosingHandles closing_handles_;
   Polls polls_;
 
   int wake_fd_ = -1;

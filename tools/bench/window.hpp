@@ -7,9 +7,9 @@
 // The time is the CPU time of the thread. The loops that are measured so always have something ready and never sleep,
 // so on an idle machine that is the time that passes; on a busy one the others' share is not in it.
 //
-// The warm-up has some iterations at least: where many watches are added, its time is over before the first, and a loop
-// may find out about an fd at its first events. With plan.iterations the window is that many iterations long instead,
-// after those.
+// The warm-up has some iterations at least, except where they take over a second: where many watches are added, its
+// time is over before the first, virt-uv opens so many handles at most in an iteration, and a loop may find out about
+// an fd at its first events. With plan.iterations the window is that many iterations long instead, after those.
 #pragma once
 
 #include <atomic>
@@ -19,6 +19,9 @@
 #include "workload.hpp"
 
 namespace virt_uv::bench {
+
+// CLOCK_MONOTONIC in seconds: the same for all processes.
+double now();
 
 class Window {
  public:
@@ -38,6 +41,7 @@ class Window {
   };
 
   static void on_alarm(int);
+  bool is_warm();
   bool mark(uint64_t done);
   bool finish(const Mark &end);
 
@@ -47,13 +51,11 @@ class Window {
   double seconds_;
   bool counted_;
   int iterations_left_;
-  int warm_up_iterations_ = 2;
+  int warm_up_iterations_ = 64;
+  double began_ = now();
   bool started_ = false;
   Mark start_{};
   Mark end_{};
 };
-
-// CLOCK_MONOTONIC in seconds: the same for all processes.
-double now();
 
 }  // namespace virt_uv::bench
