@@ -91,6 +91,11 @@ _WORKLOADS = (
     Workload("memory", "memory for each of N watches", (8000,),
              (less("heap", "bytes"), less("resident", "bytes")), NATIVE_AND_LIMIT,
              targets(8000, "heap", 0.75, 1.1) + targets(8000, "resident", 0.75, 1.1)),
+    Workload("attach", "longest pauses while a loop is attached to, and detached from, N watches", (19000,),
+             (less("attach", "ms"), less("detach", "ms"), less("iteration", "ms"), less("call", "ms"),
+              less("armed", "ms")), (OURS,),
+             targets(19000, "attach", absolute=2) + targets(19000, "detach", absolute=2)
+             + targets(19000, "iteration", absolute=2) + targets(19000, "call", absolute=2)),
     Workload("syscalls", "system calls for each add and remove within one iteration", (100,),
              (less("calls", "calls"),), NATIVE_AND_LIMIT, targets(100, "calls", absolute=2),
              strace=Strace("churn", "pairs", more=(None, 200), less=(0, 200))),
