@@ -19,7 +19,7 @@ from workloads import WORKLOADS
 
 PROGRAM = os.environ["VIRT_UV_BENCH"]
 LIMIT_SECONDS = 240
-NEEDS_LIBVIRTD = {"remote", "connect", "latency", "crowd", "fleet", "quiet"}
+NEEDS_LIBVIRTD = {"remote", "connect", "latency", "crowd", "fleet", "quiet", "tool"}
 # A process's resident memory need not grow by the few watches of a smoke run: malloc has the pages already, or gets
 # them by the 2 MiB.
 MAY_BE_ZERO = {"wake-ups", "resident"}

@@ -69,14 +69,14 @@ def show_failures(measurement):
         print(f"virt-uv-bench: {measurement.workload.name}/{measurement.size} on {loop}: {why}", file=sys.stderr)
 
 
-def measure(program, arguments):
+def measure(programs, arguments):
     """Prints the table as it grows, unless the JSON has standard output. False when a run failed."""
     check(arguments)
     chosen = choices(arguments)
     show = arguments.json != "-"
     measurements = []
     with json_output(arguments.json) as output, \
-            Runner(program, arguments.runs, arguments.seconds, arguments.smoke) as runner:
+            Runner(programs, arguments.runs, arguments.seconds, arguments.smoke) as runner:
         for measurement in (runner.measure(workload, size) for workload, sizes in chosen for size in sizes):
             measurements.append(measurement)
             if show:
@@ -92,16 +92,16 @@ def measure(program, arguments):
     return not any(measurement.failures for measurement in measurements)
 
 
-def main(program, launcher):
+def main(programs):
     if sys.argv[1:2] == ["daemon"]:
         import clients  # needs python3-libvirt, which no workload does
-        return clients.main(sys.argv[2:], launcher)
+        return clients.main(sys.argv[2:], programs.launcher)
     arguments = parse(sys.argv[1:])
     if arguments.list:
         print(report.list_text(), end="")
         return 0
     try:
-        return 0 if measure(program, arguments) else 1
+        return 0 if measure(programs, arguments) else 1
     except (OSError, RuntimeError, ValueError) as error:
         print(f"virt-uv-bench: {error}", file=sys.stderr)
         return 1

@@ -26,7 +26,7 @@ const std::map<std::string, Results (*)(const Plan &plan)> kWorkloads = {
     {"churn", churn},        {"life", life},                 {"timers", timers}, {"ids", ids},
     {"unused", unused},      {"cross-thread", cross_thread}, {"memory", memory}, {"remote", remote},
     {"latency", latency},    {"connect", connect_close},     {"crowd", crowd},   {"fleet", fleet},
-    {"quiet", quiet},
+    {"quiet", quiet},        {"attach", attach},
 };
 // clang-format on
 

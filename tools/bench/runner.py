@@ -12,23 +12,31 @@ import os
 import platform
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import Libvirtd
 from measurement import Measurement
 from workloads import PYTHON
 
-PYTHON_LOOP = ["/usr/bin/python3",  # Debian's, which has python3-libvirt
-               str(Path(__file__).with_name("libvirtaio_workloads.py"))]
+
+@dataclass(frozen=True)
+class Programs:
+    """Of the build tree."""
+    workloads: str
+    launcher: str  # virt-uv-run
+    events: str  # virt-uv-events
+
+
 SMOKE_SECONDS = 0.05
 SET_UP_SECONDS = 120  # above all to open 500 connections on a loaded machine
 
-# For 500 connections at a time and the next 500 while those of the last run are still being closed. The daemon's own
-# keepalive is off, so that an idle connection stays idle.
+# For 1,000 connections at a time and the next 1,000 while those of the last run are still being closed. The daemon's
+# own keepalive is off, so that an idle connection stays idle.
 CONFIGURATION = """\
-max_clients = 2000
-max_queued_clients = 2000
-max_anonymous_clients = 2000
+max_clients = 4000
+max_queued_clients = 4000
+max_anonymous_clients = 4000
 max_client_requests = 20
 keepalive_interval = -1
 """
@@ -37,14 +45,15 @@ keepalive_interval = -1
 class Runner(contextlib.ExitStack):
     """Ends the private libvirtd, which the first workload that needs one starts."""
 
-    def __init__(self, program, runs, seconds, smoke=False):
+    def __init__(self, programs, runs, seconds, smoke=False):
         super().__init__()
-        self._program = program
+        self._program = programs.workloads
+        self._events = programs.events
         self._runs = 1 if smoke else runs
         self._seconds = seconds
         self._smoke = smoke
         self._daemon = None
-        self._description = json.loads(self._output([program, "--describe"], SET_UP_SECONDS))
+        self._description = json.loads(self._output([self._program, "--describe"], SET_UP_SECONDS))
 
     def machine(self):
         return {"processor": _processor(), "cores": os.cpu_count(), "kernel": platform.release(),
@@ -101,7 +110,12 @@ class Runner(contextlib.ExitStack):
 
     def _command(self, measurement, loop):
         workload = measurement.workload
-        command = [*PYTHON_LOOP] if loop == PYTHON else [self._program, "--loop", loop]
+        if workload.is_about_the_tool:
+            command = [*_python("tool_workload.py"), "--loop", loop, "--events", self._events]
+        elif loop == PYTHON:
+            command = _python("libvirtaio_workloads.py")
+        else:
+            command = [self._program, "--loop", loop]
         command += [workload.name, "--size", str(self._size(measurement)),
                     "--seconds", str(self._seconds_of(workload))]
         return command + ["--uri", self._daemon.uri] if workload.needs_daemon else command
@@ -151,6 +165,10 @@ class Runner(contextlib.ExitStack):
     def _output(command, limit_seconds):
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
             return _output_of(process, limit_seconds)
+
+
+def _python(script):
+    return ["/usr/bin/python3", str(Path(__file__).with_name(script))]  # Debian's, which has python3-libvirt
 
 
 def _output_of(process, limit_seconds):

@@ -30,6 +30,7 @@ Results life(const Plan &plan);
 Results timers(const Plan &plan);
 Results idle(const Plan &plan);
 Results cross_thread(const Plan &plan);
+Results attach(const Plan &plan);
 Results ids(const Plan &plan);
 Results unused(const Plan &plan);
 Results memory(const Plan &plan);

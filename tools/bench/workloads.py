@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The workloads: sizes, figures with their units, the project's targets for them, and the loops that can do the work.
 
-The work itself is done by workloads/*.cpp, and for Python's loop by libvirtaio_workloads.py, under the same names.
+The work itself is done by workloads/*.cpp, and for Python's loop by libvirtaio_workloads.py, under the same names; that
+of `tool` by tool_workload.py.
 """
 
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ class Workload:
     seconds_factor: float = 1  # of --seconds
     fixed_seconds: float = 0  # instead of --seconds, and all loops side by side, once: for runs that only wait
     largest_smoke_size: int = 100
+    is_about_the_tool: bool = False  # and what stands for the loops is said in tool_workload.py
     strace: object = None  # a Strace: system calls are counted instead
 
 
@@ -91,6 +93,11 @@ _WORKLOADS = (
     Workload("memory", "memory for each of N watches", (8000,),
              (less("heap", "bytes"), less("resident", "bytes")), NATIVE_AND_LIMIT,
              targets(8000, "heap", 0.75, 1.1) + targets(8000, "resident", 0.75, 1.1)),
+    Workload("attach", "longest pauses while a loop is attached to, and detached from, N watches", (19000,),
+             (less("attach", "ms"), less("detach", "ms"), less("iteration", "ms"), less("call", "ms"),
+              less("armed", "ms")), (OURS,),
+             targets(19000, "attach", absolute=2) + targets(19000, "detach", absolute=2)
+             + targets(19000, "iteration", absolute=2) + targets(19000, "call", absolute=2)),
     Workload("syscalls", "system calls for each add and remove within one iteration", (100,),
              (less("calls", "calls"),), NATIVE_AND_LIMIT, targets(100, "calls", absolute=2),
              strace=Strace("churn", "pairs", more=(None, 200), less=(0, 200))),
@@ -120,6 +127,10 @@ _WORKLOADS = (
              (less("all-told", "ms"), less("cpu-event", "us/event")), REGISTERED,
              targets(500, "all-told", 0.75) + targets(500, "cpu-event", 0.6),
              needs_daemon=True, needs_trigger=True, seconds_factor=2, largest_smoke_size=20),
+    Workload("tool", "virt-uv-events on N hosts (virt-uv) beside N of `virsh event` (default), real libvirtd", (1000,),
+             (less("memory", "MB"), less("cpu-event", "us/event")), (DEFAULT, OURS),
+             targets(1000, "memory", 0.05) + targets(1000, "cpu-event", 0.5),
+             needs_daemon=True, needs_trigger=True, seconds_factor=10, largest_smoke_size=5, is_about_the_tool=True),
     Workload("quiet", "wake-ups in a minute of an idle connection, real libvirtd, keepalive off", (1,),
              (less("wake-ups", "1/min"),), NATIVE, needs_daemon=True, fixed_seconds=60),
 )
