@@ -17,7 +17,8 @@ from program import LIMIT, Program, run
 DEFAULT, REPLACED = [], [os.environ["VIRT_UV_RUN_PROGRAM"], "--stats"]
 STATISTICS = ": iterations "
 CONNECTIONS = pathlib.Path(__file__).with_name("connections.py")
-NUMBER = int(300 * max(1, float(os.environ.get("VIRT_UV_STRESS", "1"))))
+STRESS = max(1, float(os.environ.get("VIRT_UV_STRESS", "1")))
+NUMBER = int(300 * STRESS)
 PIPES = {"stdin": subprocess.PIPE}
 
 
@@ -56,6 +57,11 @@ class Daemon(Libvirtd):
     def fds(self):
         """All except eventfds: the loop keeps the number of a removed watch for a second, with one behind it."""
         return sum(file != "anon_inode:[eventfd]" for file in self.files())
+
+    def memory(self):
+        """Of the process's own, in KiB."""
+        status = pathlib.Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
+        return int(re.search(r"RssAnon:\s+(\d+)", status)[1])
 
     def log(self):
         return pathlib.Path(self._path("log")).read_text(encoding="utf-8")
