@@ -11,7 +11,8 @@
 #         tsan        the same under ThreadSanitizer
 #         memcheck    a million calls out of callbacks, under valgrind
 #         libvirtd    tens of thousands of connections to a real libvirtd, which is killed and stopped
-#         run         a thousand connections to a libvirtd under virt-uv-run, and to one on its own loop
+#         run         a thousand connections to a libvirtd under virt-uv-run, and to one on its own loop; thousands
+#                     that come and go
 #         hosts       1,024 hosts in one virt-uv-events, without and with a hundred dead ones
 #         events      faults all around virt-uv-events, in rounds; each event has come, or its loss is announced
 #         fuzz        a million inputs, by libFuzzer, guided by the coverage of the core
@@ -73,6 +74,7 @@ libvirtd() {
 run() {
   configure build-check/gcc -Dwerror=true -Dchecks=true -Dnode=enabled
   suites gcc 4 programs
+  suites gcc 40 rounds
 }
 
 events() {
@@ -109,7 +111,7 @@ mutation() { test/mutation/mutate.py --number "$(times 320 | awk '{ print int($1
 [[ $# -gt 0 ]] || set -- stress asan tsan memcheck libvirtd run hosts events fuzz coverage mutation
 for part; do
   [[ $part =~ ^(stress|asan|tsan|memcheck|libvirtd|run|hosts|events|fuzz|coverage|mutation)$ ]] && continue
-  sed -n '4,23s/^# \?//p' "$0"
+  sed -n '4,24s/^# \?//p' "$0"
   exit 2
 done
 tools/deps.sh test

@@ -11,6 +11,7 @@ import re
 import resource
 import statistics
 import subprocess
+import tempfile
 import unittest
 
 import report
@@ -183,9 +184,15 @@ class WithLibvirtd(Smoke, unittest.TestCase):
 
 class Daemon(unittest.TestCase):
     def test_with_idle_clients_is_measured_on_both_loops(self):
-        run = bench("daemon", "--smoke")
+        path = os.path.join(self.enterContext(tempfile.TemporaryDirectory()), "figures.json")
+        run = bench("daemon", "--smoke", "--json", path)
         self.assertEqual(run.returncode, 0, run.stderr)
+        with open(path, encoding="utf-8") as file:
+            figures = json.load(file)
+        calls = [f"{figures['sizes']['10'][loop]['calls']:,.0f}" for loop in ("default", "virt-uv")]
         row = run.stdout.splitlines()[-1]
+        self.assertIn("| 10 | {} | {} | ".format(*calls), row)
+        self.assertRegex(figures["machine"]["libuv"], r"^\d")
         self.assertRegex(row, r"^\| 10( \| [\d,.]+){7} \|$")
         self.assertNotRegex(row, r"\| 0 \|")
 

@@ -4,6 +4,7 @@
 
 import os
 import re
+import shutil
 import unittest
 
 from program import TIME, Program, events
@@ -17,11 +18,11 @@ RUN = os.environ.get("VIRT_UV_RUN_PROGRAM")
 
 class OnQemu(unittest.TestCase):
     maxDiff = None
-    LAUNCHER = ()
+    LAUNCHER, DAEMON = (), "libvirtd"
 
     @classmethod
     def setUpClass(cls):
-        cls.libvirtd = cls.enterClassContext(QemuLibvirtd(cls.LAUNCHER))
+        cls.libvirtd = cls.enterClassContext(QemuLibvirtd(launcher=cls.LAUNCHER, program=cls.DAEMON))
 
     def streams(self, what, *arguments):
         """streams.cpp: it fails if a watch, a timeout or an fd is left."""
@@ -62,6 +63,26 @@ class ADomain(OnQemu):
                           "Resumed Unpaused", "Stopped Destroyed", "Undefined Removed"])
         self.assertGreaterEqual(sum("'reboot' for domain 'tiny'" in line for line in theirs), 2)
 
+    def test_outlives_its_daemon_which_finds_it_again(self):
+        self.libvirtd.define("lasting")
+        self.libvirtd.virsh("start lasting --paused")
+        qemu = self.libvirtd.domain_process("lasting")
+        for stop in (self.libvirtd.end, self.libvirtd.kill):
+            self.assertIn(stop(), (0, None))
+            self.libvirtd.start()
+            with Program("virsh", "-c", self.libvirtd.uri, "event", "--all", "--loop") as virsh:
+                self.libvirtd.reach(virsh)
+                console = self.streams("console", "lasting")
+                console.expect_said("open")
+                self.libvirtd.virsh("reset lasting", "resume lasting")
+                virsh.expect("'lifecycle' for domain 'lasting': Resumed Unpaused")
+                console.expect(BOOTED)
+                self.libvirtd.virsh("suspend lasting")
+                virsh.expect("'lifecycle' for domain 'lasting': Suspended Paused")
+                self.assertEqual(self.libvirtd.domain_process("lasting"), qemu)
+        self.libvirtd.virsh("destroy lasting", "undefine lasting")
+        self.assertEqual((console.end(), console.stderr.seen), (0, ["open"]))
+
     @staticmethod
     def since(program, first):
         """Its lines from the last one about the domain `first` to the one about `last`, without their times."""
@@ -75,7 +96,11 @@ if RUN:
         LAUNCHER = (RUN,)
 
         def test_is_on_that_loop(self):
-            self.assertIn("libvirt-uv-preload.so", self.libvirtd.loaded())
+            self.assertIn("libvirt-uv-preload.so", "\n".join(self.libvirtd.mapped()))
+
+    @unittest.skipUnless(shutil.which("virtqemud"), "virtqemud: not installed (tools/split-daemons.sh)")
+    class ADomainOfAVirtqemudUnderVirtUvRun(ADomainOfALibvirtdUnderVirtUvRun):
+        DAEMON = "virtqemud"
 
 
 class AConsole(OnQemu):

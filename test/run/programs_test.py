@@ -2,28 +2,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Programs that nobody here wrote, on libvirt's default loop and under virt-uv-run: what they do is the same.
 
-Environment: VIRT_UV_RUN_PROGRAM; VIRT_UV_STRESS, a factor for the connections to libvirtd (below 1 counts as 1)."""
+Environment: as daemon.py."""
 
 import os
-import pathlib
 import pty
-import re
 import select
 import signal
-import subprocess
 import sys
-import time
 import unittest
 
-from libvirtd import Libvirtd
+from daemon import CONNECTIONS, DEFAULT, NUMBER, PIPES, REPLACED, STATISTICS, Daemon, serve, served, tell
 from program import INTERRUPT, LIMIT, Program, run
 
-DEFAULT, REPLACED = [], [os.environ["VIRT_UV_RUN_PROGRAM"], "--stats"]
-STATISTICS = ": iterations "
-CONNECTIONS = pathlib.Path(__file__).with_name("connections.py")
 PERL_EXAMPLE = "/usr/share/doc/libsys-virt-perl/examples/events.pl"
-NUMBER = int(300 * max(1, float(os.environ.get("VIRT_UV_STRESS", "1"))))
-PIPES = {"stdin": subprocess.PIPE}
 PROMPT = b"virsh # "
 # Its event loop is GLib's, by libvirt-glib.
 GLIB_PROGRAM = """
@@ -47,41 +38,6 @@ domain.suspend()
 domain.resume()
 loop.run()
 """
-
-
-class Daemon(Libvirtd):
-    """libvirtd, started by that command."""
-
-    def __init__(self, command, configuration=""):
-        super().__init__(configuration)
-        self._run = command
-
-    def _command(self):
-        return [*self._run, *super()._command()]
-
-    def admin(self, *words, command=()):
-        uri = f"libvirtd:///system?socket={self.folder}/libvirt-admin-sock"
-        status, said, errors = run(*command, "virt-admin", "-c", uri, *words)
-        return status, said, [line for line in errors if STATISTICS not in line]
-
-    def clients(self):
-        _, said, _ = self.admin("server-clients-info", "libvirtd")
-        return int(re.search(r"nclients +: (\d+)", "\n".join(said))[1])
-
-    def wait_for_clients(self, number):
-        deadline = time.monotonic() + LIMIT
-        while time.monotonic() < deadline:
-            if self.clients() == number:
-                return
-        raise AssertionError(f"{self.clients()} clients, not {number}")
-
-    def fds(self):
-        """All except eventfds: the loop keeps the number of a removed watch for a second, with one behind it."""
-        folder = pathlib.Path(f"/proc/{self.process.pid}/fd")
-        return sum(os.readlink(fd) != "anon_inode:[eventfd]" for fd in folder.iterdir())
-
-    def log(self):
-        return pathlib.Path(self._path("log")).read_text(encoding="utf-8")
 
 
 class Terminal:
@@ -112,18 +68,12 @@ class Terminal:
         return self.program.end()
 
 
-def tell(program, line):
-    program.process.stdin.write(line + "\n")
-    program.process.stdin.flush()
-    return program.expect(line.split()[0])
-
-
 class Clients(unittest.TestCase):
     maxDiff = None
 
     @classmethod
     def setUpClass(cls):
-        cls.libvirtd = cls.enterClassContext(Daemon(DEFAULT))
+        cls.libvirtd = cls.enterClassContext(Daemon(launcher=DEFAULT))
 
     def pair(self, *command, **options):
         """The program on each of the two loops, at once."""
@@ -229,7 +179,7 @@ class Clients(unittest.TestCase):
         self.replaced(programs[1])
 
     def test_a_python_program_counts_the_same(self):
-        programs = self.pair(sys.executable, CONNECTIONS, self.libvirtd.uri, 5, **PIPES)
+        programs = self.pair(sys.executable, CONNECTIONS, self.libvirtd.uri, 5, "domain", **PIPES)
         for program in programs:
             program.expect("open")
         self.libvirtd.virsh("suspend test", "resume test")
@@ -245,47 +195,21 @@ class Clients(unittest.TestCase):
 class Libvirtds(unittest.TestCase):
     maxDiff = None
 
-    def open(self, libvirtd, number):
-        program = self.enterContext(Program(sys.executable, CONNECTIONS, libvirtd.uri, number, **PIPES))
-        program.expect("open")
-        return program
-
-    def serve(self, command):
-        """What was seen of a libvirtd with many clients, from its start to its end."""
-        with Daemon(command) as libvirtd:
-            libvirtd.wait_for_clients(0)
-            fds = libvirtd.fds()
-            groups = [self.open(libvirtd, NUMBER // 2) for _ in range(2)]
-            seen = [libvirtd.clients()]
-            libvirtd.virsh("suspend test", "resume test")
-            seen += [tell(group, "events 2") for group in groups]
-            seen += [tell(group, "calls") for group in groups]
-            groups[0].process.kill()
-            libvirtd.wait_for_clients(NUMBER // 2)
-            libvirtd.process.send_signal(signal.SIGHUP)
-            libvirtd.virsh("suspend test", "resume test")
-            seen += [tell(groups[1], "events 4"), tell(groups[1], "calls"), tell(groups[1], "close")]
-            libvirtd.wait_for_clients(0)
-            seen.append(libvirtd.fds() - fds)
-            last = self.open(libvirtd, 3)
-            libvirtd.process.send_signal(signal.SIGTERM)
-            seen.append(libvirtd.process.wait(LIMIT))
-            last.process.kill()
-            return seen, libvirtd.log()
-
     def test_with_many_clients_serve_the_same_and_end_the_same(self):
-        theirs, _ = self.serve(DEFAULT)
-        ours, log = self.serve(REPLACED)
-        half = NUMBER // 2
-        self.assertEqual(theirs, [NUMBER, *[f"events True {NUMBER}"] * 2, *[f"calls {half} {half}"] * 2,
-                                  f"events True {2 * NUMBER}", f"calls {half} {half}", "closed", 0, 0])
-        self.assertEqual(ours, theirs)
+        seen = []
+        for launcher in (DEFAULT, REPLACED):
+            with Daemon(launcher=launcher) as libvirtd:
+                seen.append(serve(libvirtd, NUMBER))
+                log = libvirtd.log()
+        self.assertEqual(seen, [served(NUMBER)] * 2)
         self.assertRegex(log, r"virt-uv-run: libvirtd\[\d+\]: iterations [1-9]")
 
     def test_close_a_client_that_keepalive_finds_dead(self):
-        for command in (DEFAULT, REPLACED):
-            with Daemon(command, "keepalive_interval = 1\nkeepalive_count = 1\n") as libvirtd:
-                alive, dead = self.open(libvirtd, 2), self.open(libvirtd, 3)
+        for launcher in (DEFAULT, REPLACED):
+            with Daemon("keepalive_interval = 1\nkeepalive_count = 1\n", launcher) as libvirtd, \
+                    libvirtd.open(2) as alive, libvirtd.open(3) as dead:
+                for clients in (alive, dead):
+                    clients.expect("open")
                 dead.signal(signal.SIGSTOP)
                 libvirtd.wait_for_clients(2)
                 self.assertEqual(tell(alive, "calls"), "calls 2 2")

@@ -10,12 +10,14 @@ A Python program uses the class. Others start this file as a program: it prints 
 (kill, pause, start) and prints `done` for it, and ends the daemon at the end of stdin.
 """
 
-import fcntl
+import contextlib
+import itertools
 import os
 import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,7 @@ auth_unix_rw = "none"
 listen_tls = 0
 listen_tcp = 0
 """
+UCRED = struct.Struct("3i")  # the sender's process, user and group: unix(7)
 
 
 def take_lock():
@@ -45,21 +48,53 @@ def take_lock():
     return lock
 
 
-class Libvirtd:
-    def __init__(self, configuration=""):
-        """`configuration`: more lines for libvirtd.conf."""
-        self._configuration = CONFIGURATION + configuration
+class Machine:
+    """Where daemons live, for as long as the `with` block lasts: a folder of their own."""
 
     def __enter__(self):
         if os.geteuid() != 0:
             raise RuntimeError("a private libvirtd needs root: run the tests as root")
         self._lock = take_lock()
         self.folder = tempfile.mkdtemp(prefix="virt-uv-libvirtd-")
-        self.socket = os.path.join(self.folder, "libvirt-sock")
+        os.mkdir(self.path("drivers"))
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.folder)
+        self._lock.close()
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def sockets(self):
+        """The folder in which daemons have their sockets."""
+        return self.folder
+
+    def command(self, *words):
+        """These words, to be run in it."""
+        return words
+
+
+class Libvirtd:
+    def __init__(self, configuration="", launcher=(), machine=None, program="libvirtd"):
+        """`configuration`: more lines for its file. `launcher`: words before the daemon's own. `machine`: one that
+        has been entered; it may be shared. `program`: another daemon of libvirt's, which is the same for its driver."""
+        self.program = program
+        self._configuration = CONFIGURATION + configuration
+        self._launcher = launcher
+        self._machine = machine
+        self._own = contextlib.ExitStack()
+        self._marks = itertools.count()  # a domain may be there still after a restart
+
+    def __enter__(self):
+        if self._machine is None:
+            self._machine = self._own.enter_context(self.make_machine())
+        self.folder = self._machine.sockets()
+        prefix = "libvirt" if self.program in ("libvirtd", "virtproxyd") else self.program
+        self.socket, self.admin_socket = (os.path.join(self.folder, f"{prefix}{kind}-sock") for kind in ("", "-admin"))
         self.uri = self.uri_of(self.socket)
         self.process = None
-        os.mkdir(self._path("drivers"))
-        with open(self._path("libvirtd.conf"), "w") as configuration:
+        with open(self._path(f"{self.program}.conf"), "w") as configuration:
             configuration.write(self._configuration.replace("{folder}", self.folder))
         try:
             self.start()
@@ -70,11 +105,14 @@ class Libvirtd:
 
     def __exit__(self, *_):
         self.kill()
-        shutil.rmtree(self.folder)
-        self._lock.close()
+        self._own.close()
 
     def _path(self, name):
-        return os.path.join(self.folder, name)
+        return self._machine.path(name)
+
+    @staticmethod
+    def make_machine():
+        return Machine()
 
     @staticmethod
     def uri_of(path):
@@ -82,42 +120,61 @@ class Libvirtd:
 
     def start(self):
         """Returns once the daemon listens: it says so to the socket that $NOTIFY_SOCKET names, as to systemd."""
+        path = self._path("notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, open(self._path("log"), "a") as log:
-            ready.bind(self._path("notify"))
+            ready.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            ready.bind(path)
+            self.pid = None
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *self._command()],
+                ["setpriv", "--pdeathsig", "KILL", *self._machine.command(*self._launcher, *self._command())],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=dict(os.environ, LIBVIRT_DRIVER_DIR=self._path("drivers"), LC_ALL="C.UTF-8",
-                         NOTIFY_SOCKET=self._path("notify")))
-            is_ready = self._wait_for(ready)
-        os.unlink(self._path("notify"))
-        if not is_ready:
+                env=dict(os.environ, LIBVIRT_DRIVER_DIR=self._path("drivers"), LC_ALL="C.UTF-8", NOTIFY_SOCKET=path))
+            self.pid = self._wait_for(ready)
+        os.unlink(path)
+        if self.pid is None:
             self.kill()
             with open(self._path("log")) as said:
-                raise RuntimeError("libvirtd does not answer:\n" + said.read())
+                raise RuntimeError(f"{self.program} does not answer:\n" + said.read())
 
     def _command(self):
-        return ["libvirtd", "-f", self._path("libvirtd.conf"), "-p", self._path("pid")]
+        return [self.program, "-f", self._path(f"{self.program}.conf"), "-p", self._path(f"{self.program}.pid")]
 
     def _wait_for(self, ready):
-        """False: the daemon has ended, or takes too long."""
+        """The number of the daemon's process, which says that it is ready; None: it has ended, or takes too long. What
+        was started may be another process, which waits for the daemon."""
         ended = os.pidfd_open(self.process.pid)
         try:
-            return select.select([ready, ended], [], [], LIMIT)[0] == [ready]
+            if select.select([ready, ended], [], [], LIMIT)[0] != [ready]:
+                return None
+            _, [(_, _, credentials)], _, _ = ready.recvmsg(4096, socket.CMSG_SPACE(UCRED.size))
+            return UCRED.unpack(credentials)[0]
         finally:
             os.close(ended)
 
+    def signal(self, number):
+        os.kill(self.pid, number)
+
+    def mapped(self):
+        """The lines of what the daemon's process has mapped, such as its program's file and libraries."""
+        with open(f"/proc/{self.pid}/maps") as maps:
+            return maps.read().splitlines()
+
+    def end(self):
+        """As a service manager ends it. Returns its exit status."""
+        self.signal(signal.SIGTERM)
+        return self.process.wait(LIMIT)
+
     def pause(self):
         """As a host that hangs: its sockets stay, and nothing comes of what is sent to them."""
-        self.process.send_signal(signal.SIGSTOP)
+        self.signal(signal.SIGSTOP)
 
     def resume(self):
-        self.process.send_signal(signal.SIGCONT)
+        self.signal(signal.SIGCONT)
 
     def kill(self):
         """As a host that loses its power: nobody is told."""
-        if self.process is not None:
-            self.process.kill()
+        if self.process is not None and self.process.poll() is None:
+            os.kill(self.pid or self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def virsh(self, *commands):
@@ -146,7 +203,7 @@ class Libvirtd:
     def reach(self, *programs, limit=LIMIT):
         """Makes events until each program has printed one: from then on it misses none. Returns the last domain's name,
         whose definition each program has printed."""
-        for number in range(10_000):
+        for number in itertools.islice(self._marks, 10_000):
             name = f"mark-{os.getpid()}-{number}"
             self.define(name)
             if all(_prints(program, f"'{name}'") for program in programs):

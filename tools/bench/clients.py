@@ -8,19 +8,25 @@ loops take turns, so that both see the same machine; the median of the runs coun
 
 import argparse
 import contextlib
+import json
 import os
+import platform
+import re
 import resource
 import socket
 import statistics
+import subprocess
 import threading
 import time
 
 import libvirt
 
 from daemon import Libvirtd
+from runner import processor
 
 SIZES = (10, 1000, 3000)
 LOOPS = ("default", "virt-uv")
+FIGURES = ("calls", "cpu", "event")  # calls a second, CPU microseconds a call, milliseconds to an event
 TICKS = os.sysconf("SC_CLK_TCK")
 CONFIGURATION = "max_clients = 10000\nmax_queued_clients = 10000\nkeepalive_interval = -1\n"
 
@@ -96,7 +102,7 @@ def one_run(command, size, seconds):
 
 
 def measure(launcher, sizes, runs, seconds):
-    """{size: {loop: (calls a second, CPU microseconds a call, milliseconds to an event)}}"""
+    """{size: {loop: {figure: median}}}"""
     commands = dict(zip(LOOPS, ([], [launcher])))
     start_loop()
     result = {}
@@ -105,30 +111,42 @@ def measure(launcher, sizes, runs, seconds):
         for _ in range(runs):
             for loop, command in commands.items():
                 figures[loop].append(one_run(command, size, seconds))
-        result[size] = {loop: tuple(map(statistics.median, zip(*figures[loop]))) for loop in LOOPS}
+        result[size] = {loop: dict(zip(FIGURES, map(statistics.median, zip(*figures[loop])))) for loop in LOOPS}
     return result
 
 
 def table(result):
-    """In Markdown."""
+    """In Markdown. The sizes may be words, as in JSON."""
     lines = ["| idle clients | calls a second | | | CPU a call, µs | | event, ms | |",
              "|---|---|---|---|---|---|---|---|",
              "| | default | virt-uv | ratio | default | virt-uv | default | virt-uv |"]
     for size, figures in result.items():
-        (calls_0, cpu_0, event_0), (calls_1, cpu_1, event_1) = (figures[loop] for loop in LOOPS)
-        lines.append(f"| {size:,} | {calls_0:,.0f} | {calls_1:,.0f} | {calls_1 / calls_0:.2f} | {cpu_0:,.0f} "
-                     f"| {cpu_1:,.0f} | {event_0:.2f} | {event_1:.2f} |")
+        default, ours = (figures[loop] for loop in LOOPS)
+        lines.append(f"| {int(size):,} | {default['calls']:,.0f} | {ours['calls']:,.0f} "
+                     f"| {ours['calls'] / default['calls']:.2f} | {default['cpu']:,.0f} | {ours['cpu']:,.0f} "
+                     f"| {default['event']:.2f} | {ours['event']:.2f} |")
     return "\n".join(lines)
+
+
+def machine(launcher):
+    version = subprocess.run([launcher, "--version"], check=True, capture_output=True, text=True).stdout
+    return {"processor": processor(), "cores": os.cpu_count(), "kernel": platform.release(),
+            "libvirt": libvirt.getVersion(), "libuv": re.search(r"libuv ([\d.]+)", version)[1]}
 
 
 def main(argv, launcher):
     parser = argparse.ArgumentParser(prog="virt-uv-bench daemon", description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5, help="runs of each loop, of which the median counts (5)")
     parser.add_argument("--seconds", type=float, default=2, help="time of the calls of a run (2)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures to this file too")
     parser.add_argument("--smoke", action="store_true", help="one short run at a small size: does it work?")
     arguments = parser.parse_args(argv)
     sizes, runs, seconds = SIZES, arguments.runs, arguments.seconds
     if arguments.smoke:
         sizes, runs, seconds = SIZES[:1], 1, 0.1
-    print(table(measure(launcher, sizes, runs, seconds)))
+    with open(arguments.json or os.devnull, "w", encoding="utf-8") as output:
+        result = measure(launcher, sizes, runs, seconds)
+        print(table(result))
+        json.dump({"machine": machine(launcher), "runs": runs, "seconds": seconds, "sizes": result}, output, indent=2)
+        output.write("\n")
     return 0

@@ -111,7 +111,7 @@ def replace(text, name, content):
     pattern = rf"(<!-- {name} -->\n).*?(\n?<!-- /{name} -->)"
     ret, count = re.subn(pattern, lambda found: found[1] + content + "\n" + found[2].lstrip("\n"), text, flags=re.S)
     if count != 1:
-        sys.exit(f"page.py: {DOC / 'benchmark.md'} does not have the markers <!-- {name} --> and <!-- /{name} -->")
+        sys.exit(f"the page does not have the markers <!-- {name} --> and <!-- /{name} -->")
     return ret
 
 

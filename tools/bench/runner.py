@@ -56,7 +56,7 @@ class Runner(contextlib.ExitStack):
         self._description = json.loads(self._output([self._program, "--describe"], SET_UP_SECONDS))
 
     def machine(self):
-        return {"processor": _processor(), "cores": os.cpu_count(), "kernel": platform.release(),
+        return {"processor": processor(), "cores": os.cpu_count(), "kernel": platform.release(),
                 "libvirt": self._description["libvirt"], "libuv": self._description["libuv"]}
 
     def measure(self, workload, size):
@@ -185,7 +185,7 @@ def _output_of(process, limit_seconds):
     return out
 
 
-def _processor():
+def processor():
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     model = re.search(r"^model name\s*: (.*)$", info, re.M)
     return model[1] if model else "unknown"
