@@ -88,7 +88,18 @@ class VirtUvLoop : public UvLoop {
   VirtUvLoop() {
     int err = virt_uv_attach(uv(), nullptr);
     if (err < 0) throw std::runtime_error(std::string("virt_uv_attach: ") + uv_strerror(err));
+    own_polls_ = active_polls(uv());
   }
+
+  // It opens so many handles at most in an iteration.
+  bool polls_all() override {
+    virt_uv_stats stats = VIRT_UV_STATS_INIT;
+    virt_uv_get_stats(&stats);
+    return active_polls(uv()) >= own_polls_ + stats.watches;
+  }
+
+ private:
+  size_t own_polls_;
 };
 
 template <class Type>
@@ -106,6 +117,17 @@ const std::map<std::string, std::unique_ptr<Loop> (*)()> kMakers = {
 };
 
 }  // namespace
+
+size_t active_polls(uv_loop_t *loop) {
+  size_t ret = 0;
+  uv_walk(
+      loop,
+      [](uv_handle_t *handle, void *count) {
+        if (uv_handle_get_type(handle) == UV_POLL && uv_is_active(handle)) ++*static_cast<size_t *>(count);
+      },
+      &ret);
+  return ret;
+}
 
 std::vector<std::string> loop_names() {
   std::vector<std::string> ret;

@@ -29,6 +29,9 @@ class Loop {
   // How often the loop returned from waiting. Any thread.
   uint64_t iterations() const { return iterations_.load(std::memory_order_relaxed); }
 
+  // Does it poll every watch that is registered by now? A loop may take some iterations for that.
+  virtual bool polls_all() { return true; }
+
   // The uv loop beneath, or NULL.
   virtual uv_loop_t *uv() { return nullptr; }
 
@@ -38,6 +41,9 @@ class Loop {
  private:
   std::atomic<uint64_t> iterations_{0};
 };
+
+// How many poll handles of the loop are polled.
+size_t active_polls(uv_loop_t *loop);
 
 // The limit: the same work straight on libuv.
 inline constexpr const char *kPlainUv = "uv";

@@ -13,7 +13,6 @@ namespace virt_uv::bench {
 namespace {
 
 constexpr double kWarmUpShare = 0.2;
-constexpr double kWarmUpMostSeconds = 1;
 
 void set_alarm(double seconds) {
   itimerval timer{};
@@ -45,15 +44,9 @@ Window::Window(Loop &loop, const Plan &plan)
 
 void Window::on_alarm(int) { due_.store(true, std::memory_order_relaxed); }
 
-bool Window::is_warm() {
-  if (warm_up_iterations_ == 0) return true;
-  const bool is_over = !counted_ && now() - began_ > kWarmUpMostSeconds;
-  warm_up_iterations_ = is_over ? 0 : warm_up_iterations_ - 1;
-  return false;
-}
-
 bool Window::mark(uint64_t done) {
-  if (!is_warm()) return true;
+  if (!started_ && !loop_.polls_all()) return true;
+  if (warm_up_iterations_ > 0) return --warm_up_iterations_, true;
   if (started_ && counted_ && --iterations_left_ > 0) return true;
   Mark mark{seconds_of(CLOCK_THREAD_CPUTIME_ID), done};
   if (started_) return finish(mark);

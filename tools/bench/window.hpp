@@ -7,9 +7,9 @@
 // The time is the CPU time of the thread. The loops that are measured so always have something ready and never sleep,
 // so on an idle machine that is the time that passes; on a busy one the others' share is not in it.
 //
-// The warm-up has some iterations at least, except where they take over a second: where many watches are added, its
-// time is over before the first, virt-uv opens so many handles at most in an iteration, and a loop may find out about
-// an fd at its first events. With plan.iterations the window is that many iterations long instead, after those.
+// The warm-up lasts until the loop polls all that is registered, and some iterations at least: where many watches are
+// added, its time is over before the first, and a loop may find out about an fd at its first events. With
+// plan.iterations the window is that many iterations long instead, after those.
 #pragma once
 
 #include <atomic>
@@ -20,9 +20,6 @@
 
 namespace virt_uv::bench {
 
-// CLOCK_MONOTONIC in seconds: the same for all processes.
-double now();
-
 class Window {
  public:
   // Starts the warm-up. One at a time.
@@ -31,6 +28,9 @@ class Window {
   // Called in one callback of each iteration, with what was done so far. At the end it stops the loop and returns
   // false.
   bool iteration(uint64_t done) { return !due_.load(std::memory_order_relaxed) || mark(done); }
+
+  // Is the warm-up over?
+  bool has_begun() const { return started_; }
 
   double rate() const;
 
@@ -41,7 +41,6 @@ class Window {
   };
 
   static void on_alarm(int);
-  bool is_warm();
   bool mark(uint64_t done);
   bool finish(const Mark &end);
 
@@ -51,11 +50,13 @@ class Window {
   double seconds_;
   bool counted_;
   int iterations_left_;
-  int warm_up_iterations_ = 64;
-  double began_ = now();
+  int warm_up_iterations_ = 2;
   bool started_ = false;
   Mark start_{};
   Mark end_{};
 };
+
+// CLOCK_MONOTONIC in seconds: the same for all processes.
+double now();
 
 }  // namespace virt_uv::bench

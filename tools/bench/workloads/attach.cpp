@@ -155,17 +155,7 @@ class Host {
 
   double longest_ms() const { return longest_ms_; }
 
-  size_t active_polls() const {
-    size_t ret = 0;
-    uv_walk(loop_, count_active_poll, &ret);
-    return ret;
-  }
-
  private:
-  static void count_active_poll(uv_handle_t *handle, void *count) {
-    if (uv_handle_get_type(handle) == UV_POLL && uv_is_active(handle)) ++*static_cast<size_t *>(count);
-  }
-
   uv_loop_t *loop_;
   double longest_ms_ = 0;
   bool is_detached_ = true;
@@ -176,7 +166,7 @@ class Host {
 Results attach(const Plan &plan) {
   std::unique_ptr<Loop> loop = make_loop(plan.loop);
   Host before(loop->uv());
-  size_t own_polls = before.active_polls();
+  size_t own_polls = active_polls(loop->uv());
   before.detach();
   before.run_until_detached();
 
@@ -186,7 +176,7 @@ Results attach(const Plan &plan) {
   double start = now();
   double attach_ms = timed_ms([&] { host.attach(); });
   // The caller may have one of them disabled.
-  host.run_until([&] { return host.active_polls() + 1 >= watches.count() + own_polls; });
+  host.run_until([&] { return active_polls(loop->uv()) + 1 >= watches.count() + own_polls; });
   host.iterate();  // libuv passes them to epoll
   double armed_ms = ms_since(start);
   double detach_ms = timed_ms([&] { host.detach(); });
