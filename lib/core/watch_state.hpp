@@ -22,17 +22,27 @@
 //
 //     armed covers wanted, or the watch is dirty, or it is deferred
 //
+// WRITABLE alone is not lazy: an fd is nearly always writable, so an event that nobody wants would come at once, and
+// take an iteration (libvirtd has one for each reply that it sends). So a mask that leaves WRITABLE out, and something
+// in, sets `dirty` too. A mask of 0 is left to KernelMute.
+//
 // A change of a deferred watch always makes it dirty, as nothing is armed: it is looked at again in the next iteration.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
+#include "core/masks.hpp"
 #include "core/slot_word.hpp"
 
 namespace virt_uv::core {
 
 constexpr bool covers(int armed, int wanted) noexcept { return (wanted & ~armed) == 0; }
+
+// Is what is armed good for what is wanted?
+constexpr bool serves(int armed, int wanted) noexcept {
+  return covers(armed, wanted) && (wanted == 0 || (armed & ~wanted & kWritable) == 0);
+}
 
 // A value of the word.
 class WatchWord {
@@ -106,7 +116,7 @@ class WatchState {
     return change([=](WatchWord &word) {
       if (!word.is_live_as(id) || word.wanted() == wanted) return false;
       word = word.with_wanted(wanted);
-      if (!covers(word.armed(), wanted)) word = word.with(WatchWord::kDirty);
+      if (!serves(word.armed(), wanted)) word = word.with(WatchWord::kDirty);
       return true;
     });
   }
@@ -121,13 +131,13 @@ class WatchState {
 
   // --- The loop's thread ---
 
-  // Takes notice of what is wanted: it is dirty and deferred no more. Where `wanted` has outgrown `armed`, that is
-  // armed. Does not apply to a watch that is not live: it is to be released.
+  // Takes notice of what is wanted: it is dirty and deferred no more. Where `armed` does not serve it, that is armed.
+  // Does not apply to a watch that is not live: it is to be released.
   WatchChange reconcile() noexcept {  // model: RECONCILE_SWAP
     return change([](WatchWord &word) {
       if (!word.is_live()) return false;
       word = word.without(WatchWord::kDirty | WatchWord::kDeferred);
-      if (!covers(word.armed(), word.wanted())) word = word.with_armed(word.wanted()).with(WatchWord::kPolled);
+      if (!serves(word.armed(), word.wanted())) word = word.with_armed(word.wanted()).with(WatchWord::kPolled);
       return true;
     });
   }

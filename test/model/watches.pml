@@ -56,6 +56,8 @@
 #define WITH_WANTED(word, events) (((word) & ~3) | (events))
 #define WITH_ARMED(word, events) (((word) & ~12) | ((events) << 2))
 #define COVERS(armed, wanted) (((wanted) & ~(armed)) == 0)
+/* The second event is WRITABLE, which would come at once. */
+#define SERVES(armed, wanted) (COVERS(armed, wanted) && ((wanted) == 0 || ((armed) & ~(wanted) & 2) == 0))
 #define IS_LIVE(word) (((word) & LIVE) != 0)
 #define IS_LIVE_AS(word, generation) (IS_LIVE(word) && GENERATION(word) == (generation))
 
@@ -304,7 +306,7 @@ inline mark_changed(on_loop) {
 
 /* Watches::update(): `old` is the word that it judges by. */
 inline update(on_loop) {
-  word[slot] = WITH_WANTED(word[slot], mask) | (COVERS(ARMED(old), mask) -> 0 : DIRTY);
+  word[slot] = WITH_WANTED(word[slot], mask) | (SERVES(ARMED(old), mask) -> 0 : DIRTY);
   word_after = word[slot];
   pushes = (!(old & DIRTY) && (word_after & DIRTY));
   wakes = pushes;
@@ -630,7 +632,7 @@ RECONCILE_SWAP:
     :: !IS_LIVE(word[watch]) -> release(watch); push(to_free, watch); next_dirty()
     :: else
     fi;
-    arms = (COVERS(ARMED(word[watch]), WANTED(word[watch])) -> 0 : WANTED(word[watch]));
+    arms = (SERVES(ARMED(word[watch]), WANTED(word[watch])) -> 0 : WANTED(word[watch]));
     word[watch] = word[watch] & ~(DIRTY | DEFERRED);
     if
     :: arms == 0 -> next_dirty()

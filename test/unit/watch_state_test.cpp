@@ -51,6 +51,13 @@ void expect(WatchWord before, const WatchState &state, const Expected &expected)
 
 Expected unchanged(WatchWord word) { return {false, word.is_live(), word.wanted(), word.armed(), flags_of(word)}; }
 
+bool has_outgrown(int wanted, int armed) { return (wanted | armed) != armed; }
+
+// And something in.
+bool leaves_writable_out(int wanted, int armed) {
+  return wanted != 0 && (armed & VIR_EVENT_HANDLE_WRITABLE) != 0 && (wanted & VIR_EVENT_HANDLE_WRITABLE) == 0;
+}
+
 // Takes `step` from every word; `expected` says what comes of it.
 template <typename Step, typename Outcome>
 void check_step(Step step, Outcome outcome) {
@@ -70,13 +77,13 @@ void check_step(Step step, Outcome outcome) {
 
 }  // namespace
 
-TEST_CASE("update takes the mask, and marks the watch where it is not armed for it") {
+TEST_CASE("update takes the mask, and marks the watch where it is not armed for it, or for WRITABLE in vain") {
   for (int wanted = 0; wanted < 16; ++wanted)
     check_step([=](WatchState &state) { return state.update(kId, wanted); },
                [=](WatchWord word) -> Expected {
                  if (!word.is_live() || word.wanted() == wanted) return unchanged(word);
-                 const bool is_covered = (wanted | word.armed()) == word.armed();
-                 return {true, true, wanted, word.armed(), flags_of(word) | (!is_covered ? WatchWord::kDirty : 0)};
+                 const bool dirty = has_outgrown(wanted, word.armed()) || leaves_writable_out(wanted, word.armed());
+                 return {true, true, wanted, word.armed(), flags_of(word) | (dirty ? WatchWord::kDirty : 0)};
                });
 }
 
@@ -94,14 +101,16 @@ TEST_CASE("remove ends the watch's life once, silences it, and marks it") {
              });
 }
 
-TEST_CASE("reconcile clears the marks of a live watch, and arms what has outgrown what is armed") {
+TEST_CASE(
+    "reconcile clears the marks of a live watch, and arms what has outgrown what is armed, or left WRITABLE out") {
   check_step([](WatchState &state) { return state.reconcile(); },
              [](WatchWord word) -> Expected {
                if (!word.is_live()) return unchanged(word);
                const std::uint64_t kept = flags_of(word) & (WatchWord::kPolled | WatchWord::kDirect);
-               const bool outgrown = (word.wanted() & ~word.armed()) != 0;
-               return {true, true, word.wanted(), outgrown ? word.wanted() : word.armed(),
-                       outgrown ? kept | WatchWord::kPolled : kept};
+               const bool arms =
+                   has_outgrown(word.wanted(), word.armed()) || leaves_writable_out(word.wanted(), word.armed());
+               return {true, true, word.wanted(), arms ? word.wanted() : word.armed(),
+                       arms ? kept | WatchWord::kPolled : kept};
              });
 }
 
