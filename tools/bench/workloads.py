@@ -92,7 +92,7 @@ _WORKLOADS = (
              (less("iteration", "ns"),), (OURS, LIMIT)),
     Workload("memory", "memory for each of N watches", (8000,),
              (less("heap", "bytes"), less("resident", "bytes")), NATIVE_AND_LIMIT,
-             targets(8000, "heap", 0.75, 1.1) + targets(8000, "resident", 0.75, 1.1)),
+             targets(8000, "heap", 0.75, 1.05) + targets(8000, "resident", 0.75, 1.05)),
     Workload("attach", "longest pauses while a loop is attached to, and detached from, N watches", (19000,),
              (less("attach", "ms"), less("detach", "ms"), less("iteration", "ms"), less("call", "ms"),
               less("armed", "ms")), (OURS,),
