@@ -56,7 +56,8 @@ class Runner(contextlib.ExitStack):
         self._description = json.loads(self._output([self._program, "--describe"], SET_UP_SECONDS))
 
     def machine(self):
-        return {"processor": _processor(), "cores": os.cpu_count(), "kernel": platform.release(),
+        return {"system": platform.freedesktop_os_release()["PRETTY_NAME"], "processor": _processor(),
+                "cores": os.cpu_count(), "kernel": platform.release(),
                 "libvirt": self._description["libvirt"], "libuv": self._description["libuv"]}
 
     def measure(self, workload, size):
