@@ -165,6 +165,15 @@ class Statistics(unittest.TestCase):
         self.assertEqual(report.targets_text([measurement]),
                          "targets met: 1\nidle/1 callbacks: 1, target >= 1.5 of default: MISSED\n")
 
+    def test_a_target_above_the_floor_is_a_ratio_of_what_is_above_it(self):
+        wanted = "<= 0.8 of default, above the floor"
+        for floor, expected in (((50, 50), {"reached": 0.8, "met": True}), ((40, 40), {"reached": 5 / 6, "met": False}),
+                                ((10, 50), {"reached": None, "met": None}), ((), {"reached": None, "met": None}),
+                                ((100, 100), {"reached": None, "met": None})):
+            figure = self.figure(measured("latency", 1, default=(100, 100), virt_uv=(90, 90), floor=floor))
+            self.assertEqual(figure["targets"], [{"wanted": "<= 0.9 of default", "reached": 0.9, "met": True},
+                                                 {"wanted": wanted, **expected}])
+
     def test_a_loop_that_gave_nothing_has_no_row_and_no_verdict(self):
         figure = self.figure(self.measured(default=(20, 20)))
         self.assertEqual(list(figure["loops"]), ["default"])
@@ -214,7 +223,7 @@ class Page(unittest.TestCase):
                      "- Debian 13 (trixie): libvirt 11.3.0, libuv 1.50.0",
                      "| wake/1 | wakes, 1/s | ≥ 0.95 of uv | 1 | 1 |",
                      "| wake | 1000 | 900 | 1.00 | 1,000 | 1.11 |",
-                     "| wake/1000 | wakes, 1/s | 3.00 ±0% |  |  | 900 ±0% | 1,000 ±0% | 300 | 0.9 |"):
+                     "| wake/1000 | wakes, 1/s | 3.00 ±0% |  |  | 900 ±0% | 1,000 ±0% |  | 300 | 0.9 |"):
             self.assertIn(line, text.splitlines())
         texts = [element.text for element in plot.iter("{http://www.w3.org/2000/svg}text")]
         for said in ("virt-uv", "90% to 100% of plain libuv", "libvirt's default loop", "300 ×",

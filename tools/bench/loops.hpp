@@ -29,6 +29,9 @@ class Loop {
   // How often the loop returned from waiting. Any thread.
   uint64_t iterations() const { return iterations_.load(std::memory_order_relaxed); }
 
+  // Called in an event's callback: when the event came, for the latency.
+  virtual double event_time() const;
+
   // The uv loop beneath, or NULL.
   virtual uv_loop_t *uv() { return nullptr; }
 
@@ -37,6 +40,20 @@ class Loop {
 
  private:
   std::atomic<uint64_t> iterations_{0};
+};
+
+// A loop whose iterations are called one by one, which is how they are counted.
+class SteppedLoop : public Loop {
+ public:
+  void run() override {
+    for (stopped_ = false; !stopped_; count_iteration()) iterate();
+  }
+  void stop() override { stopped_ = true; }
+
+ private:
+  virtual void iterate() = 0;
+
+  bool stopped_ = false;
 };
 
 // The limit: the same work straight on libuv.

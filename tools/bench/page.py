@@ -19,9 +19,10 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 from plot import Line, Plot  # noqa: E402: no __pycache__ in the source tree
 from report import NO_RESULT, number, ratio  # noqa: E402
-from workloads import ALL as LOOPS, DEFAULT, LIMIT, OURS  # noqa: E402
+from workloads import ALL, DEFAULT, FLOOR, LIMIT, OURS  # noqa: E402
 
 DOC = Path(__file__).resolve().parents[2] / "doc"
+LOOPS = (*ALL, FLOOR)
 PLOTTED = "wake"
 GAP_AT = 1000
 
