@@ -27,7 +27,7 @@ test=("${build[@]}" ccache catch2 clang libclang-rt-dev valgrind spin python3
       libsys-virt-perl libffi-platypus-perl perl ruby ruby-libvirt ruby-ffi
       luajit lua-luv neovim chromium=/usr/bin/chromium make
       qemu-system-x86 libvirt-daemon-driver-qemu libsystemd-dev systemd libhiredis-dev redis-server redis-tools
-      libnats-dev nats-server systemtap-sdt-dev gdb bpftrace gnuplot-nox
+      libnats-dev nats-server systemtap-sdt-dev gdb bpftrace
       nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)
 node=("${build[@]}" binutils nodejs=/usr/bin/node npm=/usr/bin/npm libnode-dev=/usr/include/node/node_api.h)
 node_arm64=("${node[@]}" g++-aarch64-linux-gnu

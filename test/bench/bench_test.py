@@ -9,11 +9,16 @@ import json
 import os
 import re
 import resource
+import shutil
 import statistics
 import subprocess
 import tempfile
 import unittest
+from pathlib import Path
+from unittest import mock
+from xml.etree import ElementTree
 
+import page
 import report
 from measurement import LARGEST_SPREAD, Measurement
 from workloads import WORKLOADS
@@ -115,16 +120,21 @@ class WithoutLibvirtd(Smoke, unittest.TestCase):
             self.assertEqual(run.stderr, f"virt-uv-bench: {said}\n")
 
 
+def measured(name, size, **runs):
+    """Of the workload's first figure: each loop's runs."""
+    ret = Measurement(WORKLOADS[name], size)
+    for loop, values in runs.items():
+        for value in values:
+            ret.add(loop.replace("_", "-"), {ret.workload.figures[0].name: value})
+    return ret
+
+
 class Statistics(unittest.TestCase):
     """On values that are made up: what runs of this machine would give cannot be chosen."""
 
     def measured(self, **runs):
         """Of idle/1, whose targets are 1.5 of the default loop's callbacks and 0.9 of libuv's."""
-        ret = Measurement(WORKLOADS["idle"], 1)
-        for loop, values in runs.items():
-            for value in values:
-                ret.add(loop.replace("_", "-"), {"callbacks": value})
-        return ret
+        return measured("idle", 1, **runs)
 
     def figure(self, measurement):
         return report.document({}, {}, [measurement])["measurements"][0]["figures"][0]
@@ -155,10 +165,82 @@ class Statistics(unittest.TestCase):
         self.assertEqual(report.targets_text([measurement]),
                          "targets met: 1\nidle/1 callbacks: 1, target >= 1.5 of default: MISSED\n")
 
+    def test_a_target_above_the_floor_is_a_ratio_of_what_is_above_it(self):
+        wanted = "<= 0.8 of default, above the floor"
+        for floor, expected in (((50, 50), {"reached": 0.8, "met": True}), ((40, 40), {"reached": 5 / 6, "met": False}),
+                                ((10, 50), {"reached": None, "met": None}), ((), {"reached": None, "met": None}),
+                                ((100, 100), {"reached": None, "met": None})):
+            figure = self.figure(measured("latency", 1, default=(100, 100), virt_uv=(90, 90), floor=floor))
+            self.assertEqual(figure["targets"], [{"wanted": "<= 0.9 of default", "reached": 0.9, "met": True},
+                                                 {"wanted": wanted, **expected}])
+
     def test_a_loop_that_gave_nothing_has_no_row_and_no_verdict(self):
         figure = self.figure(self.measured(default=(20, 20)))
         self.assertEqual(list(figure["loops"]), ["default"])
         self.assertEqual(figure["targets"], [])
+
+
+class Page(unittest.TestCase):
+    """On values that are made up, as above."""
+
+    def report(self, system, libvirt, *measurements):
+        machine = {"system": system, "processor": "Abacus", "cores": 2, "kernel": "6.1", "libvirt": libvirt,
+                   "libuv": "1.50.0"}
+        return report.document(machine, {"runs": 3, "seconds": 0.15, "smoke": False}, measurements)
+
+    def test_each_platform_has_a_column_of_what_it_reached(self):
+        idle = {"default": (10, 10), "virt_uv": (20, 20), "uv": (20, 20)}
+        apart = dict(idle, default=(1, 20))
+        slow = dict(idle, virt_uv=(10, 10))
+        reports = [self.report(system, 9000000, *measurements) for system, measurements in
+                   (("Debian GNU/Linux 12 (bookworm)", [measured("idle", 1, **idle), measured("idle", 100, **idle)]),
+                    ("Debian GNU/Linux 13 (trixie)", [measured("idle", 1, **slow)]),
+                    ("Debian GNU/Linux sid", [measured("idle", 100, **idle), measured("idle", 1, **apart)]))]
+        self.assertEqual(page.targets_table(reports).splitlines(), [
+            "| workload | figure | target | Debian 12 (bookworm) | Debian 13 (trixie) | Debian sid |",
+            "| --- | --- | --- | --- | --- | --- |",
+            "| idle/1 | callbacks, 1/s | ≥ 1.5 of default | 2 | 1 **missed** | no result |",
+            "| idle/1 | callbacks, 1/s | ≥ 0.9 of uv | 1 | 0.5 **missed** | 1 |",
+            "| idle/100 | callbacks, 1/s | ≥ 8 of default | 2 **missed** |  | 2 **missed** |",
+            "| idle/100 | callbacks, 1/s | ≥ 0.9 of uv | 1 |  | 1 |"])
+
+    def test_a_run_of_two_platforms_is_written_into_the_page(self):
+        wakes = [measured("wake", size, default=(rate, rate), virt_uv=(900, 900), uv=(limit, limit))
+                 for size, rate, limit in ((1, 450, 900), (1000, 3, 1000))]
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(page.DOC / "benchmark.md", folder)
+            names = []
+            for system, libvirt, measurements in (("Debian GNU/Linux 12 (bookworm)", 9000000, wakes),
+                                                  ("Debian GNU/Linux 13 (trixie)", 11003000, wakes[:1])):
+                names.append(Path(folder, f"{libvirt}.json"))
+                names[-1].write_text(json.dumps(self.report(system, libvirt, *measurements)), encoding="utf-8")
+            with mock.patch("page.DOC", Path(folder)), mock.patch("sys.argv", ["page.py", *names]):
+                page.main()
+            text = Path(folder, "benchmark.md").read_text(encoding="utf-8")
+            plot = ElementTree.parse(Path(folder, "benchmark.svg"))
+        for line in ("2 cores of Abacus, Linux 6.1; 3 runs of 0.15 s for each loop.",
+                     "- Debian 12 (bookworm): libvirt 9.0.0, libuv 1.50.0",
+                     "- Debian 13 (trixie): libvirt 11.3.0, libuv 1.50.0",
+                     "| wake/1 | wakes, 1/s | ≥ 0.95 of uv | 1 | 1 |",
+                     "| wake | 1000 | 900 | 1.00 | 1,000 | 1.11 |",
+                     "| wake/1000 | wakes, 1/s | 3.00 ±0% |  |  | 900 ±0% | 1,000 ±0% |  | 300 | 0.9 |"):
+            self.assertIn(line, text.splitlines())
+        texts = [element.text for element in plot.iter("{http://www.w3.org/2000/svg}text")]
+        for said in ("virt-uv", "90% to 100% of plain libuv", "libvirt's default loop", "300 ×",
+                     "with 1,000 idle watches"):
+            self.assertIn(said, texts)
+
+    def test_the_faster_of_two_lines_is_plotted_above_the_other(self):
+        wakes = [measured("wake", size, default=(rate, rate), virt_uv=(900, 900), uv=(900, 900))
+                 for size, rate in ((1, 450), (1000, 3))]
+        plot = ElementTree.fromstring(page.plot(self.report("Debian", 9000000, *wakes)))
+        lines = {path.get("class"): [tuple(map(float, place.split())) for place in path.get("d")[1:].split("L")]
+                 for path in plot.iter("{http://www.w3.org/2000/svg}path") if path.get("class").startswith("line")}
+        (x, y), (right, level) = lines["line ours"]
+        (other_x, other_y), (other_right, lower) = lines["line other"]
+        self.assertEqual((x, right, level), (other_x, other_right, y))
+        self.assertLess(x, right)
+        self.assertTrue(y < other_y < lower, (y, other_y, lower))  # y grows downwards
 
 
 class WithLibvirtd(Smoke, unittest.TestCase):

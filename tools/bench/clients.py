@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import re
 import resource
 import socket
@@ -22,7 +21,7 @@ import time
 import libvirt
 
 from daemon import Libvirtd
-from runner import processor
+from runner import machine
 
 SIZES = (10, 1000, 3000)
 LOOPS = ("default", "virt-uv")
@@ -128,10 +127,9 @@ def table(result):
     return "\n".join(lines)
 
 
-def machine(launcher):
+def libuv_of(launcher):
     version = subprocess.run([launcher, "--version"], check=True, capture_output=True, text=True).stdout
-    return {"processor": processor(), "cores": os.cpu_count(), "kernel": platform.release(),
-            "libvirt": libvirt.getVersion(), "libuv": re.search(r"libuv ([\d.]+)", version)[1]}
+    return re.search(r"libuv ([\d.]+)", version)[1]
 
 
 def main(argv, launcher):
@@ -147,6 +145,6 @@ def main(argv, launcher):
     with open(arguments.json or os.devnull, "w", encoding="utf-8") as output:
         result = measure(launcher, sizes, runs, seconds)
         print(table(result))
-        json.dump({"machine": machine(launcher), "runs": runs, "seconds": seconds, "sizes": result}, output, indent=2)
+        json.dump({"machine": machine(libvirt.getVersion(), libuv_of(launcher)), "runs": runs, "seconds": seconds, "sizes": result}, output, indent=2)
         output.write("\n")
     return 0

@@ -29,7 +29,7 @@ class Runner {
   void on_event() {
     if (++events_ < listeners_) return;
     events_ = 0;
-    double took = now() - triggered_at();
+    double took = loop_.event_time() - triggered_at();
     if (warm_up_ == 0) {
       samples_us_.push_back(took * 1e6);
     } else if (--warm_up_ == 0) {

@@ -11,23 +11,12 @@
 #include <map>
 #include <stdexcept>
 
+#include "floor_loop.hpp"
+#include "window.hpp"
+
 namespace virt_uv::bench {
 
 namespace {
-
-// A loop whose iterations are called one by one, which is how they are counted.
-class SteppedLoop : public Loop {
- public:
-  void run() override {
-    for (stopped_ = false; !stopped_; count_iteration()) iterate();
-  }
-  void stop() override { stopped_ = true; }
-
- private:
-  virtual void iterate() = 0;
-
-  bool stopped_ = false;
-};
 
 class DefaultLoop : public SteppedLoop {
  public:
@@ -112,8 +101,7 @@ const std::map<std::string, std::unique_ptr<Loop> (*)()> kMakers = {
 #ifdef HAVE_LIBVIRT_GLIB
     {"glib", make<GlibLoop>},
 #endif
-    {"virt-uv", make<VirtUvLoop>},
-    {kPlainUv, make<UvLoop>},
+    {"floor", make<FloorLoop>},     {"virt-uv", make<VirtUvLoop>}, {kPlainUv, make<UvLoop>},
 };
 
 }  // namespace
@@ -128,6 +116,8 @@ size_t active_polls(uv_loop_t *loop) {
       &ret);
   return ret;
 }
+
+double Loop::event_time() const { return now(); }
 
 std::vector<std::string> loop_names() {
   std::vector<std::string> ret;

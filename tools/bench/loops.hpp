@@ -32,6 +32,9 @@ class Loop {
   // Does it poll every watch that is registered by now? A loop may take some iterations for that.
   virtual bool polls_all() { return true; }
 
+  // Called in an event's callback: when the event came, for the latency.
+  virtual double event_time() const;
+
   // The uv loop beneath, or NULL.
   virtual uv_loop_t *uv() { return nullptr; }
 
@@ -44,6 +47,20 @@ class Loop {
 
 // How many poll handles of the loop are polled.
 size_t active_polls(uv_loop_t *loop);
+
+// A loop whose iterations are called one by one, which is how they are counted.
+class SteppedLoop : public Loop {
+ public:
+  void run() override {
+    for (stopped_ = false; !stopped_; count_iteration()) iterate();
+  }
+  void stop() override { stopped_ = true; }
+
+ private:
+  virtual void iterate() = 0;
+
+  bool stopped_ = false;
+};
 
 // The limit: the same work straight on libuv.
 inline constexpr const char *kPlainUv = "uv";

@@ -55,12 +55,19 @@ class Measurement:
         runs = self.runs.get((loop, figure.name))
         return Series(tuple(runs)) if runs else None
 
-    def ratio(self, loop, other, figure):
-        """One loop's median to another's. None where one is missing or no result, or the other's is 0."""
-        of, to = self.series(loop, figure), self.series(other, figure)
-        if not of or not to or not of.is_result or not to.is_result or to.median == 0:
+    def result(self, loop, figure):
+        """None where the median is missing, or no result."""
+        series = self.series(loop, figure)
+        return series.median if series and series.is_result else None
+
+    def ratio(self, loop, other, figure, above=""):
+        """One loop's median to another's, both less what the loop `above` has. None where a median is no result, or
+        nothing is left of the other's."""
+        of, to = self.result(loop, figure), self.result(other, figure)
+        base = self.result(above, figure) if above else 0
+        if of is None or to is None or base is None or to - base <= 0:
             return None
-        return of.median / to.median
+        return (of - base) / (to - base)
 
     def verdicts(self, figure):
         """One for each target of the figure at this size."""
@@ -69,6 +76,7 @@ class Measurement:
 
     def _verdict(self, figure, target):
         sign, of = (">=" if figure.higher_is_better else "<="), (f" of {target.of}" if target.of else "")
+        of += f", above the {target.above}" if target.above else ""
         reached = self._reached(figure, target)
         met = None
         if reached is not None:
@@ -77,6 +85,5 @@ class Measurement:
 
     def _reached(self, figure, target):
         if target.of:
-            return self.ratio(OURS, target.of, figure)
-        series = self.series(OURS, figure)
-        return series.median if series.is_result else None
+            return self.ratio(OURS, target.of, figure, target.above)
+        return self.result(OURS, figure)

@@ -1,40 +1,30 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Brings doc/benchmark.md and its plot up to date with a run of virt-uv-bench.
+"""Brings doc/benchmark.md and its plot up to date with runs of virt-uv-bench.
 
-    build-dev/tools/bench/virt-uv-bench --all --json figures.json
-    tools/bench/page.py figures.json
+    build-dev/tools/bench/virt-uv-bench --all --json debian-12.json
+    tools/bench/platform.sh debian-13 >debian-13.json
+    tools/bench/page.py debian-12.json debian-13.json
 
-The page's tables stand between marker comments and are written again; its text is left alone. Needs gnuplot.
+All of it shows the first run; the table of the targets has a column for each. The page's tables stand between marker
+comments and are written again; its text is left alone.
 """
 
 import json
 import re
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from report import NO_RESULT, number, ratio  # noqa: E402: no __pycache__ in the source tree
-from workloads import ALL as LOOPS  # noqa: E402
+from plot import Line, Plot  # noqa: E402: no __pycache__ in the source tree
+from report import NO_RESULT, number, ratio  # noqa: E402
+from workloads import ALL, DEFAULT, FLOOR, LIMIT, OURS  # noqa: E402
 
 DOC = Path(__file__).resolve().parents[2] / "doc"
-TITLES = {
-    "default": "libvirt's default loop",
-    "glib": "libvirt-glib",
-    "libvirtaio": "Python's libvirtaio",
-    "virt-uv": "virt-uv",
-    "uv": "plain libuv (the limit)",
-}
-STYLES = {
-    "default": "linecolor rgb '#c02020'",
-    "glib": "linecolor rgb '#e08000'",
-    "libvirtaio": "linecolor rgb '#3070c0'",
-    "virt-uv": "linecolor rgb '#008040' linewidth 3",
-    "uv": "linecolor rgb '#000000' dashtype 2",
-}
-PLOTTED = {"wake": "one busy fd among N idle: wakes/s", "active": "N busy fds: callbacks/s"}
+LOOPS = (*ALL, FLOOR)
+PLOTTED = "wake"
+GAP_AT = 1000
 
 
 def row(cells):
@@ -51,15 +41,28 @@ def figures(report):
             yield measurement, figure
 
 
-def targets_table(report):
-    rows = []
-    for measurement, figure in figures(report):
-        for target in figure["targets"]:
-            rows.append([f"{measurement['workload']}/{measurement['size']}", f"{figure['name']}, {figure['unit']}",
-                         target["wanted"].replace(">=", "≥").replace("<=", "≤"),
-                         ratio(target["reached"], missing=NO_RESULT),
-                         {True: "met", False: "**missed**", None: ""}[target["met"]]])
-    return table(["workload", "figure", "target", "reached", ""], rows)
+def platform(report):
+    return report["machine"]["system"].replace(" GNU/Linux", "")
+
+
+def verdicts(report):
+    """By workload, figure and what is wanted."""
+    return {(f"{measurement['workload']}/{measurement['size']}", f"{figure['name']}, {figure['unit']}",
+             target["wanted"].replace(">=", "≥").replace("<=", "≤")): target
+            for measurement, figure in figures(report) for target in figure["targets"]}
+
+
+def reached(target):
+    if not target:
+        return ""
+    return ratio(target["reached"], missing=NO_RESULT) + (" **missed**" if target["met"] is False else "")
+
+
+def targets_table(reports):
+    """The targets are the first run's, and so is their order."""
+    of_each = [verdicts(report) for report in reports]
+    return table(["workload", "figure", "target", *map(platform, reports)],
+                 [[*target, *(reached(of_one.get(target)) for of_one in of_each)] for target in of_each[0]])
 
 
 def median(loop):
@@ -97,13 +100,18 @@ def flat_table(report):
     return table(["workload", "N", "virt-uv, 1/s", "to the smallest N", "uv, 1/s", "to the smallest N"], rows)
 
 
-def machine(report):
-    of = report["machine"]
-    libvirt = of["libvirt"]
-    text = (f"{of['cores']} cores of {of['processor']}, Linux {of['kernel']}, "
-            f"libvirt {libvirt // 1000000}.{libvirt // 1000 % 1000}.{libvirt % 1000}, libuv {of['libuv']}; "
-            f"{report['runs']} runs of {report['seconds']} s for each loop.")
-    return textwrap.fill(text, 118)
+def machine(reports):
+    first = reports[0]
+    of = first["machine"]
+    text = (f"{of['cores']} cores of {of['processor']}, Linux {of['kernel']}; "
+            f"{first['runs']} runs of {first['seconds']} s for each loop.")
+    return "\n".join([textwrap.fill(text, 118), "", *map(versions, reports)])
+
+
+def versions(report):
+    libvirt = report["machine"]["libvirt"]
+    return (f"- {platform(report)}: libvirt {libvirt // 1000000}.{libvirt // 1000 % 1000}.{libvirt % 1000}, "
+            f"libuv {report['machine']['libuv']}")
 
 
 def replace(text, name, content):
@@ -115,38 +123,37 @@ def replace(text, name, content):
     return ret
 
 
-def points(report, workload, loop):
-    for measurement, figure in figures(report):
-        if measurement["workload"] == workload and figure["loops"].get(loop, {}).get("result"):
-            yield measurement["size"], figure["loops"][loop]["median"]
+def points(report, loop):
+    """Without the medians that are no result."""
+    return tuple((measurement["size"], figure["loops"][loop]["median"]) for measurement, figure in figures(report)
+                 if measurement["workload"] == PLOTTED and figure["loops"].get(loop, {}).get("result"))
+
+
+def share_of_limit(report):
+    """Plain libuv's line would lie below ours."""
+    limit = dict(points(report, LIMIT))
+    shares = [rate / limit[size] for size, rate in points(report, OURS) if size in limit]
+    return f"{min(shares):.0%} to {max(shares):.0%} of plain libuv"
 
 
 def plot(report):
-    script = ["set terminal svg size 1000,480 background '#ffffff' font 'sans,13'",
-              f"set output '{DOC / 'benchmark.svg'}'",
-              "set logscale xy", "set grid", "set xlabel 'watches'", "set xrange [0.8:10000]",
-              "set format y '10^{%L}'", "set key bottom left", "set multiplot layout 1,2"]
-    for workload, title in PLOTTED.items():
-        for loop in LOOPS:
-            data = "\n".join(f"{size} {value}" for size, value in points(report, workload, loop))
-            script.append(f"${loop.replace('-', '_')} << END\n{data}\nEND")
-        lines = ", ".join(f"${loop.replace('-', '_')} with linespoints {STYLES[loop]} title \"{TITLES[loop]}\""
-                          for loop in LOOPS)
-        script += [f"set title '{title}'", f"plot {lines}"]
-    subprocess.run(["gnuplot"], input="\n".join(script) + "\nunset multiplot\n", text=True, check=True)
+    return Plot(title="Callbacks a second of one busy watch beside idle ones", x_title="idle watches",
+                ours=Line(points(report, OURS), "virt-uv", share_of_limit(report)),
+                other=Line(points(report, DEFAULT), "libvirt's default loop"),
+                gap_at=GAP_AT, gap_unit="idle watches").svg()
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit("page.py: say which JSON file of virt-uv-bench to take: tools/bench/page.py figures.json")
-    report = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    if len(sys.argv) < 2:
+        sys.exit("page.py: say which JSON files of virt-uv-bench to take: tools/bench/page.py figures.json")
+    reports = [json.loads(Path(name).read_text(encoding="utf-8")) for name in sys.argv[1:]]
     page = DOC / "benchmark.md"
     text = page.read_text(encoding="utf-8")
-    for name, content in (("machine", machine(report)), ("targets", targets_table(report)),
-                          ("flat", flat_table(report)), ("medians", medians_table(report))):
+    for name, content in (("machine", machine(reports)), ("targets", targets_table(reports)),
+                          ("flat", flat_table(reports[0])), ("medians", medians_table(reports[0]))):
         text = replace(text, name, content)
     page.write_text(text, encoding="utf-8")
-    plot(report)
+    (DOC / "benchmark.svg").write_text(plot(reports[0]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -56,8 +56,7 @@ class Runner(contextlib.ExitStack):
         self._description = json.loads(self._output([self._program, "--describe"], SET_UP_SECONDS))
 
     def machine(self):
-        return {"processor": processor(), "cores": os.cpu_count(), "kernel": platform.release(),
-                "libvirt": self._description["libvirt"], "libuv": self._description["libuv"]}
+        return machine(self._description["libvirt"], self._description["libuv"])
 
     def measure(self, workload, size):
         if workload.needs_daemon and not self._daemon:
@@ -185,7 +184,13 @@ def _output_of(process, limit_seconds):
     return out
 
 
-def processor():
+def machine(libvirt, libuv):
+    """With the versions of the two that were measured."""
+    return {"system": platform.freedesktop_os_release()["PRETTY_NAME"], "processor": _processor(),
+            "cores": os.cpu_count(), "kernel": platform.release(), "libvirt": libvirt, "libuv": libuv}
+
+
+def _processor():
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     model = re.search(r"^model name\s*: (.*)$", info, re.M)
     return model[1] if model else "unknown"
