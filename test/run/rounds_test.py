@@ -10,8 +10,7 @@ import unittest
 from daemon import DEFAULT, REPLACED, STRESS, Daemon, tell
 
 ROUNDS, CLIENTS = max(4, int(STRESS)), 90
-# libvirtd's own memory grows and shrinks by some hundred KiB. A watch that is not freed for each client of the soak
-# test's second half would be more than this.
+# libvirtd's own memory grows and shrinks by some hundred KiB. In the soak test this is 600 bytes for each client.
 TOLERANCE = 1024  # KiB
 
 

@@ -101,8 +101,8 @@ class QemuMachine(Machine):
         return self.path("run/libvirt")
 
     def command(self, *words):
-        own = f"/proc/{self._process.pid}/ns"
-        return ("nsenter", f"--mount={own}/mnt", f"--pid={own}/pid_for_children", *words)
+        own = f"/proc/{self._process.pid}"
+        return ("nsenter", f"--mount={own}/ns/mnt", f"--pid={own}/ns/pid_for_children", f"--root={own}/root", *words)
 
 
 class QemuLibvirtd(Libvirtd):
