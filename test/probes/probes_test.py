@@ -90,8 +90,9 @@ REFUSAL = refusal()
 
 @unittest.skipIf(REFUSAL, REFUSAL)
 class Scripts(unittest.TestCase):
-    def trace(self, script, *arguments):
-        """What bpftrace prints while the program runs."""
+    def trace(self, script, *arguments, until):
+        """What bpftrace prints while the program runs, which lives until bpftrace has printed `until`: it looks up the
+        names of functions when it prints them."""
         with Program(TRACED, "wait", stdin=subprocess.PIPE) as program:
             program.expect("ready")
             # Probes are attached in their order.
@@ -99,19 +100,21 @@ class Scripts(unittest.TestCase):
             with Program("bpftrace", "-p", program.process.pid, "-e", text, *arguments) as tracer:
                 tracer.expect("attached")
                 program.process.stdin.write("go\n")
+                program.process.stdin.flush()
+                tracer.expect(until)
                 program.process.stdin.close()
                 self.assertEqual(program.end(), 0)
                 self.assertEqual(tracer.end(), 0)
                 return program.stdout.seen[-1], "\n".join(tracer.stdout.seen)
 
     def test_slow_callbacks_names_the_one_that_is_slow(self):
-        ids, traced = self.trace("slow-callbacks.bt", "20")
+        ids, traced = self.trace("slow-callbacks.bt", "20", until=" ms in ")
         timer = re.search(r"timeout (\d+)", ids)[1]
         self.assertRegex(traced, rf"\ntimeout {timer}: \d+ ms in on_timeout\n")
         self.assertNotIn("watch", traced)
 
     def test_who_wakes_shows_the_call_that_wakes_the_loop(self):
-        _, traced = self.trace("who-wakes.bt")
+        _, traced = self.trace("who-wakes.bt", until="attached")
         self.assertRegex(traced, r"@iterations: [1-9]")
         self.assertIn("@wakeups[traced, add_handle]: 1", traced)
 

@@ -29,7 +29,8 @@ int main(int argc, char **) {
   uv_loop_t loop;
   if (uv_loop_init(&loop) != 0 || virt_uv_attach(&loop, nullptr) != 0) return 1;
   uv_run(&loop, UV_RUN_NOWAIT);  // attach itself has woken it
-  if (argc > 1) {
+  const bool waits = argc > 1;
+  if (waits) {
     std::puts("ready");
     std::fflush(stdout);
     if (std::getchar() == EOF) return 1;
@@ -45,5 +46,6 @@ int main(int argc, char **) {
   uv_run(&loop, UV_RUN_DEFAULT);
   close(fd);
   std::printf("watch %d, timeout %d, fd %d\n", watch, timer, fd);
+  while (waits && std::getchar() != EOF) continue;
   return uv_loop_close(&loop);
 }
