@@ -31,7 +31,8 @@ def figures(calls):
 
 
 REPORT = {
-    "machine": {"system": "Debian GNU/Linux 12", "processor": "a processor", "cores": 2, "kernel": "6.1", "libvirt": 9000000, "libuv": "1.44.2"},
+    "machine": {"system": "Debian GNU/Linux 12", "processor": "a processor", "cores": 2, "kernel": "6.1",
+                "libvirt": 9000000, "libuv": "1.44.2"},
     "runs": 5, "seconds": 2,
     "sizes": {size: {"default": figures(default), "virt-uv": figures(ours)}
               for size, default, ours in (("10", 2000, 2100), ("1000", 500, 1500), ("3000", 200, 1700))},

@@ -145,6 +145,7 @@ def main(argv, launcher):
     with open(arguments.json or os.devnull, "w", encoding="utf-8") as output:
         result = measure(launcher, sizes, runs, seconds)
         print(table(result))
-        json.dump({"machine": machine(libvirt.getVersion(), libuv_of(launcher)), "runs": runs, "seconds": seconds, "sizes": result}, output, indent=2)
+        json.dump({"machine": machine(libvirt.getVersion(), libuv_of(launcher)), "runs": runs, "seconds": seconds,
+                   "sizes": result}, output, indent=2)
         output.write("\n")
     return 0

@@ -22,7 +22,8 @@ from plot import Line, Plot  # noqa: E402
 def plot(report):
     default, ours = (Line(tuple((int(size), loops[loop]["calls"]) for size, loops in report["sizes"].items()), label)
                      for loop, label in (("default", "libvirt's default loop"), ("virt-uv", "virt-uv-run")))
-    return Plot(title="Calls a second of a libvirtd with idle clients", x_title="idle clients", ours=ours, other=default,
+    return Plot(title="Calls a second of a libvirtd with idle clients", x_title="idle clients",
+                ours=ours, other=default,
                 gap_at=max(int(size) for size in report["sizes"]), gap_unit="idle clients").svg()
 
 
