@@ -11,7 +11,6 @@
 #     tools/deps.sh platforms    what tools/platforms.sh needs, and the other scripts that make a Debian of their own
 #     tools/deps.sh deb          what tools/deb.sh needs to begin with
 #     tools/deps.sh deb-test     what tools/deb-test.sh needs in its roots
-#     tools/deps.sh daemons      what tools/split-daemons.sh needs in its root
 #
 # If nothing is missing, it asks dpkg once and ends; it then needs no right to install. The output of apt-get is shown
 # only if it fails. All output goes to stderr, so that stdout is left to a program that is started after this script.
@@ -42,9 +41,6 @@ grep -qx 'VERSION_ID="12"' /etc/os-release || test+=(libvirt-daemon-driver-stora
 platforms=(debootstrap git python3)
 deb=(dpkg-dev xz-utils)
 deb_test=(lintian autopkgtest)
-daemons=(gcc meson ninja-build pkg-config dpkg-dev xz-utils xsltproc libxml2-utils python3-docutils
-         libgnutls28-dev libsasl2-dev libtirpc-dev libnl-3-dev libnl-route-3-dev libjson-c-dev libxml2-dev
-         libglib2.0-dev libvirt-daemon-driver-network)
 
 die() {
   printf 'tools/deps.sh: %s\n' "$*" >&2
@@ -91,7 +87,6 @@ case ${1-} in
   platforms) wanted=("${platforms[@]}") ;;
   deb) wanted=("${deb[@]}") ;;
   deb-test) wanted=("${deb_test[@]}") ;;
-  daemons) wanted=("${daemons[@]}") ;;
   *) die "say which group of packages: $(sed -nE 's/^#     tools.deps.sh (\S+) .*/\1/p' "$0" | paste -sd '|')" ;;
 esac
 

@@ -98,7 +98,7 @@ if RUN:
         def test_is_on_that_loop(self):
             self.assertIn("libvirt-uv-preload.so", "\n".join(self.libvirtd.mapped()))
 
-    @unittest.skipUnless(shutil.which("virtqemud"), "virtqemud: not installed (tools/split-daemons.sh)")
+    @unittest.skipUnless(shutil.which("virtqemud"), "virtqemud: not installed")
     class ADomainOfAVirtqemudUnderVirtUvRun(ADomainOfALibvirtdUnderVirtUvRun):
         DAEMON = "virtqemud"
 

@@ -4,7 +4,7 @@
 
 virtlogd, which keeps the logs of domains; libvirtd with the QEMU driver; and virtqemud, virtnetworkd and virtproxyd,
 which take its place where libvirt is modular. Debian up to 13 builds these three, and packages none: their tests are
-skipped where they are not installed. tools/split-daemons.sh builds them.
+skipped where they are not installed.
 
 Environment: as daemon.py."""
 
@@ -27,7 +27,7 @@ NETWORK = "<network><name>test</name><forward mode='bridge'/><bridge name='br-te
 
 def needs(*programs):
     missing = [program for program in programs if not shutil.which(program)]
-    return unittest.skipIf(missing, f"{', '.join(missing)}: not installed (tools/split-daemons.sh)")
+    return unittest.skipIf(missing, f"{', '.join(missing)}: not installed")
 
 
 def comes(holds):
