@@ -156,8 +156,8 @@ VIRT_UV_EXPORT int virt_uv_attach(uv_loop_t *loop, const virt_uv_options *option
 /** @brief Gives the loop back: closes every handle that the library has on it.
  *
  * `done(opaque)` runs in the loop once the last one is closed, so the loop must run until then; after that
- * uv_loop_close() finds none of ours. The handles of 256 watches at most are closed in an iteration, so that the loop
- * does not stand still with thousands.
+ * uv_loop_close() finds none of the library's. The handles of 256 watches at most are closed in an iteration, so that
+ * the loop does not stand still with thousands.
  *
  * Call it on the loop's thread; inside a callback of libvirt's is allowed. What is registered stays so, and silent,
  * until the next attach: libvirt may go on calling; calls are kept. What had been removed by the time of the call is
