@@ -72,7 +72,7 @@ CONFORMANCE("row 20: a positive timeout repeats, and no call is early") {
   const std::int64_t start = now_us();
   int calls = 0;
   Entry &timeout = world.add_timeout(kInterval, [&](int) { CHECK(now_us() - start >= ++calls * kInterval * 1000); });
-  world.wait_until([&] { return timeout.calls == 4; });
+  world.wait_until([&] { return timeout.calls >= 4; });
 }
 
 CONFORMANCE("row 20: in a loop that does not sleep, a timeout is not early by a part of a millisecond either") {
@@ -283,7 +283,7 @@ CONFORMANCE("row 21: an update with the same value within the callback counts fr
     restarted = now_us();
     world.update(*timeout, kInterval);
   });
-  world.wait_until([&] { return timeout->calls == 4; });
+  world.wait_until([&] { return timeout->calls >= 4; });
 }
 
 CONFORMANCE("row 22: a timeout that disables itself in its callback is called no more, until it is enabled again") {

@@ -134,7 +134,7 @@ TEST_CASE("idle waits for what is registered to be removed and freed") {
     idle = true;
     CHECK(destroyed == 1);
   });
-  loop.require_until([&fired] { return fired == 3; });
+  loop.require_until([&fired] { return fired >= 3; });
   CHECK_FALSE(idle);
   timeout.remove();
   loop.require_until([&idle] { return idle; });
@@ -147,7 +147,7 @@ TEST_CASE("what is registered goes on in the next loop") {
     UvLoop loop;
     Adapter adapter(loop.get());
     timeout = virt_uv::Timeout(0, [&fired](int) { ++fired; });
-    loop.require_until([&fired] { return fired == 1; });
+    loop.require_until([&fired] { return fired >= 1; });
     bool done = false;
     adapter.detach([&done] { done = true; });
     loop.require_until([&done] { return done; });

@@ -100,7 +100,7 @@ TEST_CASE("a closure's state changes from call to call and stays with it") {
   Attached attached;
   int last = 0;
   const Timeout timeout(0, [&last, calls = 0](int) mutable { last = ++calls; });
-  attached.require_until([&last] { return last == 3; });
+  attached.require_until([&last] { return last >= 3; });
 }
 
 TEST_CASE("a closure is destroyed once in the loop and not by the remove") {
@@ -236,7 +236,7 @@ TEST_CASE("a closure may add and its own destruction may remove") {
   Timeout outer(0, [&, inner = Timeout()](int) mutable {
     if (!inner) inner = Timeout(0, [&inner_calls](int) { ++inner_calls; });
   });
-  attached.require_until([&inner_calls] { return inner_calls == 2; });
+  attached.require_until([&inner_calls] { return inner_calls >= 2; });
   outer.remove();
   attached.require_until([] { return stats().timeouts + stats().frees_pending == 0; });
 }
@@ -325,5 +325,5 @@ TEST_CASE("a timeout takes a duration where it is added and where it is updated"
   int calls = 0;
   Timeout timeout(1h, [&](int) { ++calls; });
   timeout.update(1ms);
-  attached.require_until([&] { return calls == 2; });
+  attached.require_until([&] { return calls >= 2; });
 }
