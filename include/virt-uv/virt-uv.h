@@ -321,7 +321,7 @@ VIRT_UV_EXPORT const char *virt_uv_version_string(void);
  *
  * Each watch polls a duplicate of `fd`, so the caller may close or reuse the number at any time; but the peer sees the
  * end only once the watch is removed. The number of a removed watch stays open for the next one, with an eventfd behind
- * it, for about two seconds of the loop; such numbers are a sixteenth at most of RLIMIT_NOFILE. A file that epoll
+ * it, for about two seconds of the loop; such numbers are an eighth at most of RLIMIT_NOFILE. A file that epoll
  * refuses (a regular file, /dev/null) is watched under the caller's number, as closing a duplicate would release the
  * record locks that the process holds on it: remove its watch before closing it. @{ */
 

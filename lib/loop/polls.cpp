@@ -27,11 +27,11 @@ namespace {
 constexpr std::uint64_t kTrimIntervalMs = 1000;
 constexpr unsigned kMostOpened = 16;  // each takes about 15 us, and an iteration may reconcile four times
 
-// A sixteenth of the fds that the process may have open: the rest is the host's.
+// An eighth of the fds that the process may have open: the rest is the host's.
 std::size_t most_warm() noexcept {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return 0;
-  return std::min<std::size_t>(limit.rlim_cur / 16, Table::kMaxIndex);
+  return std::min<std::size_t>(limit.rlim_cur / 8, Table::kMaxIndex);
 }
 
 }  // namespace
