@@ -17,7 +17,7 @@ from pathlib import Path
 
 from daemon import Libvirtd
 from measurement import Measurement
-from workloads import PYTHON
+from workloads import DEFAULT, GLIB, LIMIT, OURS, PYTHON
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,10 @@ class Programs:
 
 SMOKE_SECONDS = 0.05
 SET_UP_SECONDS = 120  # above all to open 500 connections on a loaded machine
+
+# The system calls by which a loop waits. To virt-uv, poll(2) is how it looks at an fd.
+EPOLL_WAITS = ("epoll_wait", "epoll_pwait")
+WAITS = {DEFAULT: ("poll",), GLIB: ("poll",), OURS: EPOLL_WAITS, LIMIT: EPOLL_WAITS}
 
 # For 1,000 connections at a time and the next 1,000 while those of the last run are still being closed. The daemon's
 # own keepalive is off, so that an idle connection stays idle.
@@ -152,14 +156,15 @@ class Runner(contextlib.ExitStack):
         return {"calls": (more[0] - less[0]) / (more[1] - less[1])}
 
     def _strace(self, strace, loop, size, iterations):
-        """The number of system calls, without the wait that each iteration has in itself, and of what was done."""
+        """The number of system calls, without those that wait for an event, and of what was done."""
         out = self._output(["strace", "-f", "-c", "-U", "calls,name", "-o", "/dev/fd/1", self._program, strace.workload,
                             "--loop", loop, "--size", str(size), "--iterations", str(iterations)], SET_UP_SECONDS)
         figures = next(line for line in out.splitlines() if line.startswith("{"))
-        total = re.search(r"^ *(\d+) +total$", out, re.M)
-        if not total:
+        counts = {name: int(count) for count, name in re.findall(r"^ *(\d+) +(\w+)$", out, re.M)}
+        if "total" not in counts:
             raise RuntimeError("strace printed no total")
-        return int(total[1]) - iterations, json.loads(figures)[strace.done]
+        waits = sum(counts.get(name, 0) for name in WAITS[loop])
+        return counts["total"] - waits, json.loads(figures)[strace.done]
 
     @staticmethod
     def _output(command, limit_seconds):
