@@ -275,8 +275,12 @@ class Daemon(unittest.TestCase):
         row = run.stdout.splitlines()[-1]
         self.assertIn("| 10 | {} | {} | ".format(*calls), row)
         self.assertRegex(figures["machine"]["libuv"], r"^\d")
-        self.assertRegex(row, r"^\| 10( \| [\d,.]+){7} \|$")
+        self.assertRegex(row, r"^\| \S[^|]* \| 10( \| [\d,.]+){7} \|$")
         self.assertNotRegex(row, r"\| 0 \|")
+
+    def test_figures_alone_go_to_standard_output(self):
+        run = bench("daemon", "--smoke", "--json", "-")
+        self.assertEqual((run.returncode, list(json.loads(run.stdout)["sizes"])), (0, ["10"]), run.stderr)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""tools/bench/daemon_page.py: the page has the run's figures, and the plot can be read on any page.
+"""tools/bench/daemon_page.py: the page has the runs' figures, and the plot can be read on any page.
 
 PYTHONPATH has the folder of the benchmark's Python modules.
 """
@@ -37,6 +37,8 @@ REPORT = {
     "sizes": {size: {"default": figures(default), "virt-uv": figures(ours)}
               for size, default, ours in (("10", 2000, 2100), ("1000", 500, 1500), ("3000", 200, 1700))},
 }
+LATER = {**REPORT, "machine": {**REPORT["machine"], "system": "Debian GNU/Linux 13", "libuv": "1.50.0"},
+         "sizes": {"3000": {"default": figures(100), "virt-uv": figures(300)}}}
 
 
 class Page(unittest.TestCase):
@@ -45,24 +47,26 @@ class Page(unittest.TestCase):
         self.page = self.folder / "virt-uv-run.md"
         self.page.write_text(PAGE, encoding="utf-8")
 
-    def test_has_the_table_of_the_run_and_keeps_its_text(self):
+    def test_has_the_rows_of_each_run_and_keeps_its_text(self):
         for _ in range(2):
-            daemon_page.update(REPORT, self.folder)
+            daemon_page.update([REPORT, LATER], self.folder)
             text = self.page.read_text(encoding="utf-8")
             self.assertRegex(text, r"^Before\.\n\n<!-- machine -->\n2 cores of a processor, .*\n\n"
-                                   r"- Debian 12: libvirt 9\.0\.0, libuv 1\.44\.2\n<!-- /machine -->\n")
+                                   r"- Debian 12: libvirt 9\.0\.0, libuv 1\.44\.2\n"
+                                   r"- Debian 13: libvirt 9\.0\.0, libuv 1\.50\.0\n<!-- /machine -->\n")
             self.assertTrue(text.endswith("<!-- /clients -->\n\nAfter.\n"), text)
-            self.assertEqual(text.count("| 3,000 | 200 | 1,700 | 8.50 | 200 | 200 | 0.50 | 0.50 |\n"), 1)
+            for row in ("Debian 12 | 3,000 | 200 | 1,700 | 8.50", "Debian 13 | 3,000 | 100 | 300 | 3.00"):
+                self.assertEqual(text.count(f"| {row} | 200 | 200 | 0.50 | 0.50 |\n"), 1)
             self.assertNotIn("old", text)
 
     def test_without_a_marker_is_left_alone(self):
         self.page.write_text(PAGE.replace("<!-- /clients -->", ""), encoding="utf-8")
         with self.assertRaisesRegex(SystemExit, "<!-- clients --> and <!-- /clients -->"):
-            daemon_page.update(REPORT, self.folder)
+            daemon_page.update([REPORT, LATER], self.folder)
         self.assertIn("old", self.page.read_text(encoding="utf-8"))
 
     def plot(self):
-        daemon_page.update(REPORT, self.folder)
+        daemon_page.update([REPORT, LATER], self.folder)
         return (self.folder / "virt-uv-run.svg").read_text(encoding="utf-8")
 
     def test_has_a_plot_with_the_headline_and_a_line_of_each_loop(self):

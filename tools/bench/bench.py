@@ -6,7 +6,6 @@ runner.py, what their values amount to in measurement.py, and how that is shown 
 """
 
 import argparse
-import contextlib
 import json
 import sys
 
@@ -57,13 +56,6 @@ def choices(arguments):
     return [choice(name) for name in names]
 
 
-def json_output(path):
-    """Opened before the first run, lest ten minutes of figures have nowhere to go. None where none is wanted."""
-    if path == "-":
-        return contextlib.nullcontext(sys.stdout)
-    return open(path, "w", encoding="utf-8") if path else contextlib.nullcontext()
-
-
 def show_failures(measurement):
     for loop, why in measurement.failures.items():
         print(f"virt-uv-bench: {measurement.workload.name}/{measurement.size} on {loop}: {why}", file=sys.stderr)
@@ -75,7 +67,7 @@ def measure(programs, arguments):
     chosen = choices(arguments)
     show = arguments.json != "-"
     measurements = []
-    with json_output(arguments.json) as output, \
+    with report.json_output(arguments.json) as output, \
             Runner(programs, arguments.runs, arguments.seconds, arguments.smoke) as runner:
         for measurement in (runner.measure(workload, size) for workload, sizes in chosen for size in sizes):
             measurements.append(measurement)

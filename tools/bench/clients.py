@@ -21,6 +21,7 @@ import time
 import libvirt
 
 from daemon import Libvirtd
+from report import json_output, platform
 from runner import machine
 
 SIZES = (10, 1000, 3000)
@@ -114,17 +115,20 @@ def measure(launcher, sizes, runs, seconds):
     return result
 
 
-def table(result):
-    """In Markdown. The sizes may be words, as in JSON."""
-    lines = ["| idle clients | calls a second | | | CPU a call, µs | | event, ms | |",
-             "|---|---|---|---|---|---|---|---|",
-             "| | default | virt-uv | ratio | default | virt-uv | default | virt-uv |"]
-    for size, figures in result.items():
-        default, ours = (figures[loop] for loop in LOOPS)
-        lines.append(f"| {int(size):,} | {default['calls']:,.0f} | {ours['calls']:,.0f} "
-                     f"| {ours['calls'] / default['calls']:.2f} | {default['cpu']:,.0f} | {ours['cpu']:,.0f} "
-                     f"| {default['event']:.2f} | {ours['event']:.2f} |")
-    return "\n".join(lines)
+def row(system, size, figures):
+    default, ours = (figures[loop] for loop in LOOPS)
+    return (f"| {system} | {int(size):,} | {default['calls']:,.0f} | {ours['calls']:,.0f} "
+            f"| {ours['calls'] / default['calls']:.2f} | {default['cpu']:,.0f} | {ours['cpu']:,.0f} "
+            f"| {default['event']:.2f} | {ours['event']:.2f} |")
+
+
+def table(documents):
+    """In Markdown, with the rows of each system. The sizes may be words, as in JSON."""
+    return "\n".join(["| system | idle clients | calls a second | | | CPU a call, µs | | event, ms | |",
+                      "|---|---|---|---|---|---|---|---|---|",
+                      "| | | default | virt-uv | ratio | default | virt-uv | default | virt-uv |",
+                      *(row(platform(document), size, figures) for document in documents
+                        for size, figures in document["sizes"].items())])
 
 
 def libuv_of(launcher):
@@ -136,16 +140,19 @@ def main(argv, launcher):
     parser = argparse.ArgumentParser(prog="virt-uv-bench daemon", description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5, help="runs of each loop, of which the median counts (5)")
     parser.add_argument("--seconds", type=float, default=2, help="time of the calls of a run (2)")
-    parser.add_argument("--json", metavar="FILE", help="write the figures to this file too")
+    parser.add_argument("--json", metavar="FILE",
+                        help="write the figures to this file too; '-': only the figures, to standard output")
     parser.add_argument("--smoke", action="store_true", help="one short run at a small size: does it work?")
     arguments = parser.parse_args(argv)
     sizes, runs, seconds = SIZES, arguments.runs, arguments.seconds
     if arguments.smoke:
         sizes, runs, seconds = SIZES[:1], 1, 0.1
-    with open(arguments.json or os.devnull, "w", encoding="utf-8") as output:
-        result = measure(launcher, sizes, runs, seconds)
-        print(table(result))
-        json.dump({"machine": machine(libvirt.getVersion(), libuv_of(launcher)), "runs": runs, "seconds": seconds,
-                   "sizes": result}, output, indent=2)
-        output.write("\n")
+    with json_output(arguments.json) as output:
+        document = {"machine": machine(libvirt.getVersion(), libuv_of(launcher)), "runs": runs, "seconds": seconds,
+                    "sizes": measure(launcher, sizes, runs, seconds)}
+        if arguments.json != "-":
+            print(table([document]))
+        if output:
+            json.dump(document, output, indent=2)
+            output.write("\n")
     return 0

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Brings the figures of doc/virt-uv-run.md, and their plot, up to date with a run of virt-uv-bench daemon.
 
-    build-dev/tools/bench/virt-uv-bench daemon --json figures.json
-    tools/bench/daemon_page.py figures.json
+    build-dev/tools/bench/virt-uv-bench daemon --json debian-12.json
+    tools/bench/platform.sh debian-sid daemon >debian-sid.json
+    tools/bench/daemon_page.py debian-12.json debian-sid.json
 
-The table and the line about the machine stand between marker comments and are written again; the page's text is left
-alone. Needs python3-libvirt.
+The plot is of the first run, and the table has the rows of each. The table and the
+lines about the machine stand between marker comments and are written again; the page's text is left alone. Needs
+python3-libvirt.
 """
 
 import json
@@ -27,18 +29,18 @@ def plot(report):
                 gap_at=max(int(size) for size in report["sizes"]), gap_unit="idle clients").svg()
 
 
-def update(report, folder):
+def update(reports, folder):
     page = folder / "virt-uv-run.md"
     text = page.read_text(encoding="utf-8")
-    text = replace(text, "machine", machine([report]))
-    page.write_text(replace(text, "clients", table(report["sizes"])), encoding="utf-8")
-    (folder / "virt-uv-run.svg").write_text(plot(report), encoding="utf-8")
+    text = replace(text, "machine", machine(reports))
+    page.write_text(replace(text, "clients", table(reports)), encoding="utf-8")
+    (folder / "virt-uv-run.svg").write_text(plot(reports[0]), encoding="utf-8")
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit("daemon_page.py: say which JSON file of virt-uv-bench daemon to take")
-    update(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), DOC)
+    if len(sys.argv) < 2:
+        sys.exit("daemon_page.py: say which JSON files of virt-uv-bench daemon to take")
+    update([json.loads(Path(path).read_text(encoding="utf-8")) for path in sys.argv[1:]], DOC)
 
 
 if __name__ == "__main__":

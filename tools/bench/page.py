@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 from plot import Line, Plot  # noqa: E402: no __pycache__ in the source tree
-from report import NO_RESULT, number, ratio  # noqa: E402
+from report import NO_RESULT, number, platform, ratio  # noqa: E402
 from workloads import ALL, DEFAULT, FLOOR, LIMIT, OURS  # noqa: E402
 
 DOC = Path(__file__).resolve().parents[2] / "doc"
@@ -39,10 +39,6 @@ def figures(report):
     for measurement in report["measurements"]:
         for figure in measurement["figures"]:
             yield measurement, figure
-
-
-def platform(report):
-    return report["machine"]["system"].replace(" GNU/Linux", "")
 
 
 def verdicts(report):

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Runs virt-uv-bench of a clean clone of this repository's HEAD on another Debian, and prints its figures as JSON, for
-# tools/bench/page.py. All other output goes to stderr.
+# tools/bench/page.py or daemon_page.py. All other output goes to stderr.
 #
 #     tools/bench/platform.sh NAME [ARGUMENT...]
 #
 #     NAME        a system as tools/platforms.sh has them, which keeps them: debian-13, debian-sid, ...
-#     ARGUMENT    of virt-uv-bench: workloads, options; --all unless some are given
+#     ARGUMENT    of virt-uv-bench: workloads, options, or `daemon`; --all unless some are given
 #
 # A second run of the same commit builds nothing, so the machine can be left alone meanwhile. Needs root.
 set -euo pipefail
@@ -41,8 +41,8 @@ measure_in() {
     cd "$1" && shift
     tools/deps.sh test
     [[ -e build-bench/build.ninja ]] || meson setup build-bench >&2
-    ninja -C build-bench tools/bench/workloads-program tools/events/virt-uv-events >&2
-    exec build-bench/tools/bench/virt-uv-bench --json - "$@"' measure "$clone" "$@"
+    ninja -C build-bench >&2
+    exec build-bench/tools/bench/virt-uv-bench "$@" --json -' measure "$clone" "$@"
 }
 
 tools/deps.sh platforms

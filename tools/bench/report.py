@@ -1,9 +1,23 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Measurements as text, one block for each as it is made, and all of them as JSON."""
 
+import contextlib
+import sys
+
 from workloads import DEFAULT, LIMIT, WORKLOADS
 
 NO_RESULT = "no result"
+
+
+def json_output(path):
+    """Opened before the first run, lest ten minutes of figures have nowhere to go. None where none is wanted."""
+    if path == "-":
+        return contextlib.nullcontext(sys.stdout)
+    return open(path, "w", encoding="utf-8") if path else contextlib.nullcontext()
+
+
+def platform(document):
+    return document["machine"]["system"].replace(" GNU/Linux", "")
 
 
 def number(value):
