@@ -6,9 +6,8 @@
     tools/bench/platform.sh debian-sid daemon >debian-sid.json
     tools/bench/daemon_page.py debian-12.json debian-sid.json
 
-The plot is of the first run, and the table has the rows of each. The table and the
-lines about the machine stand between marker comments and are written again; the page's text is left alone. Needs
-python3-libvirt.
+The plot is of the first run, and the table has the rows of each. The table and the lines about the machine stand
+between marker comments and are written again; the page's text is left alone. Needs python3-libvirt.
 """
 
 import json
