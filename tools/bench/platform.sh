@@ -41,8 +41,10 @@ measure_in() {
     cd "$1" && shift
     tools/deps.sh test
     [[ -e build-bench/build.ninja ]] || meson setup build-bench >&2
-    ninja -C build-bench >&2
-    exec build-bench/tools/bench/virt-uv-bench "$@" --json -' measure "$clone" "$@"
+    cd build-bench
+    ninja tools/bench/workloads-program tools/events/virt-uv-events tools/run/virt-uv-run \
+      tools/run/libvirt-uv-{preload,run}.so >&2
+    exec tools/bench/virt-uv-bench "$@" --json -' measure "$clone" "$@"
 }
 
 tools/deps.sh platforms
