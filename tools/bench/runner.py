@@ -32,8 +32,9 @@ SMOKE_SECONDS = 0.05
 SET_UP_SECONDS = 120  # above all to open 500 connections on a loaded machine
 
 # The system calls by which a loop waits. To virt-uv, poll(2) is how it looks at an fd.
+POLL_WAITS = ("poll", "ppoll")
 EPOLL_WAITS = ("epoll_wait", "epoll_pwait")
-WAITS = {DEFAULT: ("poll",), GLIB: ("poll",), OURS: EPOLL_WAITS, LIMIT: EPOLL_WAITS}
+WAITS = {DEFAULT: POLL_WAITS, GLIB: POLL_WAITS, OURS: EPOLL_WAITS, LIMIT: EPOLL_WAITS}
 
 # For 1,000 connections at a time and the next 1,000 while those of the last run are still being closed. The daemon's
 # own keepalive is off, so that an idle connection stays idle.
