@@ -55,10 +55,12 @@ struct alignas(64) Watch {
   FdKind kind = FdKind::kUnknown;
   bool has_poll : 1;       // its uv_poll_t is initialised; a close that has begun ends in Polls::on_closed
   bool is_warm : 1;        // it is removed, and its uv_poll_t kept for another watch
-  bool is_pollable : 1;    // epoll has taken its file
+  bool is_pollable : 1;    // epoll has taken its file; false with a started handle: libuv takes it for one that it has
   bool freed : 1;          // `ff` has been taken for the call: the slot can be freed once has_poll is false
   bool is_closing : 1;     // its close has begun, by the library itself
   bool failed_to_arm : 1;  // and the log says so
+
+  unsigned char started_for = 0;  // what its uv_poll_t was last started for, while that is active
 
   bool muted = false;  // KernelMute has it
 

@@ -91,4 +91,13 @@ int uv_events_for(int wanted, FdKind kind) noexcept {
   return kind == FdKind::kSocket ? readwrite | UV_DISCONNECT : readwrite;
 }
 
+std::uint32_t epoll_events(int uv_events) noexcept {
+  std::uint32_t events = 0;
+  if ((uv_events & UV_READABLE) != 0) events |= EPOLLIN;
+  if ((uv_events & UV_WRITABLE) != 0) events |= EPOLLOUT;
+  if ((uv_events & UV_DISCONNECT) != 0) events |= EPOLLRDHUP;
+  if ((uv_events & UV_PRIORITIZED) != 0) events |= EPOLLPRI;
+  return events;
+}
+
 }  // namespace virt_uv::loop

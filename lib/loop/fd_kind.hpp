@@ -20,6 +20,8 @@
 
 #include <uv.h>
 
+#include <cstdint>
+
 #include "core/masks.hpp"
 #include "core/watches.hpp"
 
@@ -40,5 +42,8 @@ int inspect(int fd, int wanted) noexcept;
 
 // What to ask of libuv so that every event of `wanted` (not 0) wakes it.
 int uv_events_for(int wanted, core::FdKind kind) noexcept;
+
+// What libuv makes of them: the kernel must not tell libuv of more than it asked for.
+std::uint32_t epoll_events(int uv_events) noexcept;
 
 }  // namespace virt_uv::loop

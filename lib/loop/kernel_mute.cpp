@@ -12,20 +12,6 @@ using core::Lock;
 using core::Watch;
 using core::WatchWord;
 
-namespace {
-
-// What uv_poll_start() makes of these: the kernel must not tell libuv of more than it asked for.
-std::uint32_t epoll_events(int uv_events) noexcept {
-  std::uint32_t events = 0;
-  if ((uv_events & UV_READABLE) != 0) events |= EPOLLIN;
-  if ((uv_events & UV_WRITABLE) != 0) events |= EPOLLOUT;
-  if ((uv_events & UV_DISCONNECT) != 0) events |= EPOLLRDHUP;
-  if ((uv_events & UV_PRIORITIZED) != 0) events |= EPOLLPRI;
-  return events;
-}
-
-}  // namespace
-
 void KernelMute::open(int epoll_fd) noexcept {
   Lock lock(mutex_);
   epoll_fd_ = epoll_fd;

@@ -113,10 +113,17 @@ class Trial {
     hangup_poll_.start(UV_PRIORITIZED);
     error_poll_.start(UV_WRITABLE);
     uv_run(&loop_, UV_RUN_NOWAIT);
+    if (puts_into_epoll_again()) return "a handle that is started already is put into epoll again";
     if (!hangup_poll_.was_called()) return "a handle that asks for UV_PRIORITIZED is not told of a hang-up";
     if (!error_poll_.was_called()) return "a handle is not told of an error";
     if (error_poll_.goes_on_after_error()) return "a handle that is told of an error is not stopped";
     return nullptr;
+  }
+
+  bool puts_into_epoll_again() noexcept {
+    is_in_epoll();
+    uv_run(&loop_, UV_RUN_NOWAIT);
+    return is_in_epoll();
   }
 
   // Takes it out, if so.

@@ -120,23 +120,32 @@ int Polls::try_arm(Watch &watch, int armed) noexcept {
     if (!watch.has_poll)
       if (const int err = open_poll(watch)) return err;
     if (has_closed(poll_of(watch))) return UV_ECANCELED;
-    if (!watch.is_pollable && watch.kind != FdKind::kAlwaysReady)
-      if (const int err = ask_kernel(watch)) return err;
+    if (!watch.is_pollable && watch.kind != FdKind::kAlwaysReady) {
+      if (const int err = put_into_epoll(watch, armed)) return err;
+      if (watch.is_pollable && is_started_for(watch, armed)) return 0;
+    }
   }
   if (watch.kind == FdKind::kAlwaysReady) return (armed & kReadWrite) != 0 ? list_always_ready(watch) : 0;
   mute_.leave_to_libuv(watch);
-  const int err = uv_poll_start(&poll_of(watch).handle, uv_events_for(armed, watch.kind), on_poll);
+  const int uv_events = uv_events_for(armed, watch.kind);
+  const int err = uv_poll_start(&poll_of(watch).handle, uv_events, on_poll);
+  if (err == 0) watch.started_for = static_cast<unsigned char>(uv_events);
   finish_taking_out(watch);
   return err;
 }
 
-// libuv aborts when the kernel refuses an fd that it polls, so the question is asked before. That the fd is in epoll
-// then is undone by uv_poll_start(), which takes it out before it is to be put in again.
-int Polls::ask_kernel(Watch &watch) noexcept {
+bool Polls::is_started_for(const Watch &watch, int armed) noexcept {
+  return uv_is_active(poll_of(watch).base()) != 0 && watch.started_for == uv_events_for(armed, watch.kind);
+}
+
+// libuv aborts when the kernel refuses an fd that it polls, so this is done before. uv_poll_start() takes the fd out
+// before it is to be put in again; a kept handle that is started for the same need not be told.
+int Polls::put_into_epoll(Watch &watch, int armed) noexcept {
   const int fd = watch.dup.load(std::memory_order_relaxed);
-  epoll_event probe{};
-  probe.data.fd = fd;
-  if (epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_ADD, fd, &probe) == 0)
+  epoll_event event{};
+  event.events = epoll_events(uv_events_for(armed, watch.kind));
+  event.data.fd = fd;
+  if (epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_ADD, fd, &event) == 0)
     watch.is_pollable = true;
   else if (errno == EPERM)
     watch.kind = FdKind::kAlwaysReady;
@@ -189,9 +198,10 @@ void Polls::finish_taking_out(const Watch &watch) noexcept {
   if (deletes_late_) take_out_of_epoll(watch);
 }
 
-void Polls::take_out_of_epoll(const Watch &watch) noexcept {
+// False: it was not in epoll.
+bool Polls::take_out_of_epoll(const Watch &watch) noexcept {
   epoll_event ignored{};
-  epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_DEL, watch.dup.load(std::memory_order_relaxed), &ignored);
+  return epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_DEL, watch.dup.load(std::memory_order_relaxed), &ignored) == 0;
 }
 
 // Disarms the watch and looks at it again some time later, or when it has changed.
@@ -301,11 +311,15 @@ void Polls::release(Watch &watch) noexcept {
   close_duplicate(watch);
 }
 
-// Stops the handle of a watch that is let go, and keeps it. False: it is to be closed.
+// Keeps the handle of a watch that is let go. False: it is to be closed.
+//
+// libuv is not told: it tells epoll nothing of a handle until it is started or stopped again (design.md, fact 3). Only
+// where it has not put the fd into epoll yet is the handle stopped, as libuv would put the placeholder there.
 bool Polls::keep(Watch &watch) noexcept {
   if (is_silent_ || !watch.has_poll || watch.is_closing || has_closed(poll_of(watch))) return false;
   if (!watches_.make_warm(watch)) return false;
-  stop(watch);
+  if (watch.is_pollable && !take_out_of_epoll(watch)) stop(watch);
+  watch.is_pollable = false;
   placeholder_.replace(watch.dup.load(std::memory_order_relaxed));
   if (trim_due_ == core::kNever) trim_due_ = core::deadline_in(kTrimIntervalMs);
   return true;
@@ -332,7 +346,7 @@ void Polls::close_duplicate(Watch &watch) noexcept {
 void Polls::release_file(Watch &watch) noexcept {
   mute_.leave_to_libuv(watch);
   if (!watch.has_poll) return close_duplicate(watch);
-  take_out_of_epoll(watch);
+  if (take_out_of_epoll(watch)) watch.is_pollable = false;
   placeholder_.replace(watch.dup.load(std::memory_order_relaxed));
 }
 

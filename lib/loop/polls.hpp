@@ -13,8 +13,10 @@
 // A duplicate fd is closed only after its uv_poll_t: libuv takes the number out of epoll when the handle is stopped or
 // closed, and a number that had another file behind it by then would be the wrong one.
 //
-// The handle of a released watch is kept, stopped, with the placeholder behind its number, for the next watch that gets
-// the slot (core/watches.hpp). What no add has needed for a second is closed.
+// The handle of a released watch is kept, started as it was, with the placeholder behind its number, for the next watch
+// that gets the slot (core/watches.hpp). libuv takes the number for one that is in epoll, and where the next watch is
+// armed for the same events, putting its fd there is all that is to be done. What no add has needed for a second is
+// closed.
 //
 // To open a handle takes some microseconds, to close one about one. So that a loop with thousands of watches does not
 // stand still while it is attached or detached, a reconcile opens so many at most, and a loop is left chunk by chunk.
@@ -105,7 +107,8 @@ class Polls {
   void reconcile(core::Watch &watch) noexcept;
   void arm(core::Watch &watch, int armed) noexcept;
   int try_arm(core::Watch &watch, int armed) noexcept;
-  int ask_kernel(core::Watch &watch) noexcept;
+  bool is_started_for(const core::Watch &watch, int armed) noexcept;
+  int put_into_epoll(core::Watch &watch, int armed) noexcept;
   int open_poll(core::Watch &watch) noexcept;
   int list_always_ready(core::Watch &watch) noexcept;
   void defer(core::Watch &watch) noexcept;
@@ -118,7 +121,7 @@ class Polls {
   void close_poll(core::Watch &watch) noexcept;
   void close_duplicate(core::Watch &watch) noexcept;
   void finish_taking_out(const core::Watch &watch) noexcept;
-  void take_out_of_epoll(const core::Watch &watch) noexcept;
+  bool take_out_of_epoll(const core::Watch &watch) noexcept;
   bool has_to_wait(const core::Watch &watch) const noexcept;
   void pass_on() noexcept;
   void leave(core::Watch &watch) noexcept VIRT_UV_REQUIRES(watches_.table().mutex());

@@ -79,6 +79,8 @@ void remove_and_close_in_a_phase(bool started_before_attach) {
   if (started_before_attach) phase.start();
   REQUIRE(virt_uv_attach(loop.get(), nullptr) == 0);
   if (!started_before_attach) phase.start();
+  loop.run_iterations(2);
+  const std::set<int> polled = fds_in_epoll(uv_backend_fd(loop.get()));
   SocketPair pair;
   REQUIRE(write(pair.peer.get(), "x", 1) == 1);
   Widening watch;
@@ -97,6 +99,8 @@ void remove_and_close_in_a_phase(bool started_before_attach) {
   REQUIRE(loop.run_until([&] { return phase.has_acted(); }));
   CHECK((peer_sees & POLLHUP) != 0);
   CHECK(loop.run_until([&] { return watch.freed; }));
+  loop.run_iterations(2);
+  CHECK(fds_in_epoll(uv_backend_fd(loop.get())) == polled);
   phase.close();
   CHECK(detach(loop));
 }

@@ -73,6 +73,53 @@ TEST_CASE("the handle and the number of a removed watch are the next one's") {
   CHECK(open_fds() == fds);
 }
 
+TEST_CASE("nothing of a removed watch stays in epoll, and a kept handle's next watch is there alone") {
+  Host host;
+  Signal signal;
+  signal.make_readable();
+  SocketPair hung_up;
+  hung_up.peer.close();
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+  Fd reader(ends[0]), broken(ends[1]);
+  reader.close();
+  const int epoll_fd = uv_backend_fd(host.loop.get());
+  host.loop.run_iterations(2);
+  const std::set<int> before = fds_in_epoll(epoll_fd);
+  for (int round = 0; round < 3; ++round) {
+    for (const int fd : {signal.get(), broken.get(), signal.get(), hung_up.ours.get()}) {
+      CHECK(live(host.loop, fd, VIR_EVENT_HANDLE_READABLE | VIR_EVENT_HANDLE_WRITABLE) != 0);
+      host.loop.run_iterations(2);
+      CHECK(fds_in_epoll(epoll_fd) == before);
+    }
+    const int id = virt_uv_add_handle(signal.get(), VIR_EVENT_HANDLE_READABLE, no_event, nullptr, nullptr);
+    host.loop.run_iterations(3);
+    CHECK(fds_in_epoll(epoll_fd).size() == before.size() + 1);
+    CHECK(virt_uv_remove_handle(id) == 0);
+    CHECK(drain(host.loop));
+  }
+}
+
+TEST_CASE("a watch with a kept handle gets, by update, the events of any mask and those alone") {
+  Host host;
+  SocketPair pair;
+  REQUIRE(write(pair.peer.get(), "x", 1) == 1);
+  live(host.loop, pair.ours.get(), VIR_EVENT_HANDLE_READABLE);
+  for (const int first : {1, 2, 3}) {
+    Seen seen;
+    const int id = virt_uv_add_handle(pair.ours.get(), first, Seen::take, &seen, nullptr);
+    for (const int mask : {first, 0, 2, 3, 1, 0, first}) {
+      virt_uv_update_handle(id, mask);
+      host.loop.run_iterations(2);
+      seen.events = 0;
+      host.loop.run_iterations(2);
+      CHECK(seen.events == mask);
+    }
+    CHECK(virt_uv_remove_handle(id) == 0);
+    CHECK(drain(host.loop));
+  }
+}
+
 TEST_CASE("ids stay unique when the slot of a kept handle has used up its generations") {
   Host host;
   Signal signal;

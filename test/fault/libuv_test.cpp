@@ -27,11 +27,13 @@ enum class Broken {
   kHangup,
   kError,
   kStop,
+  kRun,
   kDefaultLoop,
 };
 
 Broken broken = Broken::kNothing;
 int starts_refused = 0;
+const uv_poll_t *first_started = nullptr;  // since broken is kRun
 
 template <typename Function>
 Function *real(const char *name) {
@@ -78,9 +80,17 @@ int uv_poll_start(uv_poll_t *poll, int events, uv_poll_cb cb) {
   }
   if (broken == Broken::kHangup && events == UV_PRIORITIZED) return 0;
   if (broken == Broken::kError && events == UV_WRITABLE) return 0;
+  if (broken == Broken::kRun && first_started == nullptr) first_started = poll;
   const int err = real<decltype(uv_poll_start)>("uv_poll_start")(poll, events, cb);
   if (broken == Broken::kPollStart) leave_in_epoll(poll);
   return err;
+}
+
+int uv_run(uv_loop_t *loop, uv_run_mode mode) {
+  const int alive = real<decltype(uv_run)>("uv_run")(loop, mode);
+  const auto *const started = reinterpret_cast<const uv_handle_t *>(first_started);
+  if (broken == Broken::kRun && !uv_is_closing(started)) leave_in_epoll(first_started);
+  return alive;
 }
 
 int uv_is_active(const uv_handle_t *handle) {
@@ -118,6 +128,7 @@ TEST_CASE("attach refuses a libuv that breaks a fact, and names the fact") {
       {Broken::kHangup, "a handle that asks for UV_PRIORITIZED is not told of a hang-up"},
       {Broken::kError, "a handle is not told of an error"},
       {Broken::kStop, "a handle that is told of an error is not stopped"},
+      {Broken::kRun, "a handle that is started already is put into epoll again"},
   };
   Loop loop;
   for (const Case &each : cases) {

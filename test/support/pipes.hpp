@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <fstream>
+#include <set>
+#include <string>
 
 #include "catch.hpp"
 
@@ -21,6 +24,19 @@ inline int open_fds() {
   while (readdir(directory) != nullptr) ++number;
   closedir(directory);
   return number;
+}
+
+// What is in an epoll instance, by number (proc(5), "fdinfo").
+inline std::set<int> fds_in_epoll(int epoll_fd) {
+  std::ifstream lines("/proc/self/fdinfo/" + std::to_string(epoll_fd));
+  std::set<int> found;
+  for (std::string word; lines >> word;) {
+    if (word != "tfd:") continue;
+    int fd = -1;
+    lines >> fd;
+    found.insert(fd);
+  }
+  return found;
 }
 
 class Fd {
