@@ -36,6 +36,11 @@ class CallStack {
     Scope(const Scope &) = delete;
     Scope &operator=(const Scope &) = delete;
 
+    // What it dispatches from here on. For a call of the loop's that has many to dispatch.
+    [[gnu::always_inline]] void dispatch(const void *slot) noexcept {
+      if (depth_before_ < kMost) stack_.calls_[depth_before_].slot = slot;
+    }
+
    private:
     CallStack &stack_;
     const std::size_t depth_before_;

@@ -206,20 +206,21 @@ void Timeouts::leave_list(Timeout &timeout) noexcept {
 
 // --- The loop's thread: dispatching ---
 
-void Timeouts::call(Timeout &timeout, std::uint64_t word, std::uint64_t now_ms) {
+[[gnu::always_inline]] inline void Timeouts::call(Timeout &timeout, std::uint64_t word, const Run &run) {
   const int id = id_of(word);
-  CallStack::Scope scope(context_.calls, &timeout);
+  run.scope.dispatch(&timeout);
   VIRT_UV_PROBE(dispatch_timeout, id, timeout.cb);
-  call_back(context_, {"timeout", id}, timeout.stats, now_ms, timeout.cb, timeout.opaque);
+  call_back(context_, {"timeout", id}, timeout.stats, run.loop_now_ms, timeout.cb, timeout.opaque);
   VIRT_UV_PROBE(dispatched_timeout);
+  run.scope.dispatch(nullptr);
 }
 
-void Timeouts::run_due(std::uint64_t loop_now_ms, const bool &stopped) {
+void Timeouts::run_due(const Run &run) {
   // Fixed for the whole run: what is put back gets a later deadline, so the run ends.
   const std::uint64_t now_ms = milliseconds_now();
-  while (!stopped && !heap_.empty() && heap_.first_due() <= now_ms) {
+  while (!run.stopped && !heap_.empty() && heap_.first_due() <= now_ms) {
     Timeout &timeout = heap_.first();
-    if (take_due(timeout, now_ms)) call(timeout, load(timeout), loop_now_ms);
+    if (take_due(timeout, now_ms)) call(timeout, load(timeout), run);
   }
 }
 
@@ -239,13 +240,13 @@ bool Timeouts::take_due(Timeout &timeout, std::uint64_t now_ms) noexcept {
   return is_due;
 }
 
-void Timeouts::run_list(std::uint64_t loop_now_ms, const bool &stopped) {
+void Timeouts::run_list(const Run &run) {
   std::size_t place = 0;
-  while (!stopped && place < list_.size()) {
+  while (!run.stopped && place < list_.size()) {
     Timeout &timeout = *list_[place];
     const std::uint64_t word = load(timeout);
-    if (fires_in_every_iteration(word)) call(timeout, word, loop_now_ms);
-    if (stopped) return;
+    if (fires_in_every_iteration(word)) call(timeout, word, run);
+    if (run.stopped) return;
     if (place >= list_.size() || list_[place] != &timeout) continue;  // an iteration in the callback has moved them
     const bool stays = fires_in_every_iteration(load(timeout)) || !leave_list_unless_wanted(timeout);
     if (stays) ++place;  // else the last one has come to this place

@@ -83,10 +83,18 @@ class Timeouts {
 
   void reconcile() noexcept;
 
-  // Calls what is due. Stops early when `stopped` becomes true (the loop has gone in a callback).
-  void run_due(std::uint64_t loop_now_ms, const bool &stopped);
+  // One of the loop's calls, in which timeouts are called. It stops early when `stopped` becomes true (the loop has
+  // gone in a callback).
+  struct Run {
+    CallStack::Scope &scope;
+    std::uint64_t loop_now_ms;
+    const bool &stopped;
+  };
+
+  // Calls what is due.
+  void run_due(const Run &run);
   // Calls those with frequency 0.
-  void run_list(std::uint64_t loop_now_ms, const bool &stopped);
+  void run_list(const Run &run);
 
   // When run_due() or reconcile() has to be called next; kNever: not at all.
   std::uint64_t next_due() const noexcept {
@@ -110,7 +118,7 @@ class Timeouts {
   Tell mark_changed(Timeout &timeout) noexcept VIRT_UV_REQUIRES(table_.mutex());
   Tell schedule(Timeout &timeout, int frequency) noexcept VIRT_UV_REQUIRES(table_.mutex());
   bool tell(Tell whom, Timeout &timeout) noexcept;
-  void call(Timeout &timeout, std::uint64_t word, std::uint64_t now_ms);
+  void call(Timeout &timeout, std::uint64_t word, const Run &run);
   void reconcile(Timeout &timeout) noexcept;
   bool reserve_one() noexcept;
   void enqueue(Timeout &timeout, std::uint64_t word) noexcept VIRT_UV_REQUIRES(table_.mutex());

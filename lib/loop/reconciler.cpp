@@ -163,7 +163,7 @@ void Reconciler::on_timer(uv_timer_t *timer) {
   self.timer_due_ = kNever;
   self.waker_.request_check();  // the timer is to be set again
   if (self.drains_.warn_due() <= core::milliseconds_now()) self.warn_of_drain();
-  self.timeouts_.run_due(uv_now(self.loop_), self.closing_);
+  self.timeouts_.run_due({scope, uv_now(self.loop_), self.closing_});
   self.reconcile();  // in libuv 1.45 and later no prepare need follow before the host sleeps
 }
 
@@ -176,7 +176,7 @@ void Reconciler::on_idle(uv_idle_t *idle) {
   self.waker_.find_thread();
   const Entry entry(self);
   core::CallStack::Scope scope(self.context_.calls);
-  self.timeouts_.run_list(uv_now(self.loop_), self.closing_);
+  self.timeouts_.run_list({scope, uv_now(self.loop_), self.closing_});
   if (!self.closing_ && !self.timeouts_.has_list()) self.waker_.request_check();  // the idle handle is to stop
 }
 
