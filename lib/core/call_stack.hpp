@@ -31,18 +31,23 @@ class CallStack {
   class Scope {
    public:
     [[gnu::always_inline]] explicit Scope(CallStack &stack, const void *slot = nullptr) noexcept
-        : stack_(stack), depth_before_(stack.push(slot, here())) {}
+        : stack_(stack), frame_(here()), depth_before_(stack.push(slot, frame_)) {}
     [[gnu::always_inline]] ~Scope() { stack_.set_depth(depth_before_); }
     Scope(const Scope &) = delete;
     Scope &operator=(const Scope &) = delete;
 
-    // What it dispatches from here on. For a call of the loop's that has many to dispatch.
-    [[gnu::always_inline]] void dispatch(const void *slot) noexcept {
-      if (depth_before_ < kMost) stack_.calls_[depth_before_].slot = slot;
-    }
+    // For a call of the loop's that has many to dispatch: between the two it dispatches `slot`, in the frame of the
+    // function that calls this. Another frame on the stack for each would cost more than the rest of a dispatch.
+    [[gnu::always_inline]] void begin_dispatch(const void *slot) noexcept { set(slot, here()); }
+    [[gnu::always_inline]] void end_dispatch() noexcept { set(nullptr, frame_); }
 
    private:
+    [[gnu::always_inline]] void set(const void *slot, std::uintptr_t frame) noexcept {
+      if (depth_before_ < kMost) stack_.set(depth_before_, slot, frame);
+    }
+
     CallStack &stack_;
+    const std::uintptr_t frame_;
     const std::size_t depth_before_;
   };
 
@@ -88,6 +93,11 @@ class CallStack {
   std::size_t depth() const noexcept { return depth_.load(std::memory_order_relaxed); }
   void set_depth(std::size_t depth) noexcept { depth_.store(depth, std::memory_order_relaxed); }
 
+  [[gnu::always_inline]] void set(std::size_t place, const void *slot, std::uintptr_t frame) noexcept {
+    calls_[place].slot = slot;
+    calls_[place].frame.store(frame, std::memory_order_relaxed);
+  }
+
   // How many of the calls have their frame above this one.
   std::size_t depth_above(std::uintptr_t frame) const noexcept {
     std::size_t depth = this->depth();
@@ -98,18 +108,14 @@ class CallStack {
   // Returns how many calls there were before.
   [[gnu::always_inline]] std::size_t push(const void *slot, std::uintptr_t frame) noexcept {
     if (__builtin_expect(depth() != 0, 0)) return push_nested(slot, frame);
-    calls_[0].slot = slot;
-    calls_[0].frame.store(frame, std::memory_order_relaxed);
+    set(0, slot, frame);
     set_depth(1);
     return 0;
   }
 
   [[gnu::noinline]] std::size_t push_nested(const void *slot, std::uintptr_t frame) noexcept {
     const std::size_t depth = depth_above(frame);
-    if (depth < kMost) {
-      calls_[depth].slot = slot;
-      calls_[depth].frame.store(frame, std::memory_order_relaxed);
-    }
+    if (depth < kMost) set(depth, slot, frame);
     set_depth(depth + 1);
     return depth;
   }

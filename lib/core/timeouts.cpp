@@ -206,13 +206,15 @@ void Timeouts::leave_list(Timeout &timeout) noexcept {
 
 // --- The loop's thread: dispatching ---
 
-[[gnu::always_inline]] inline void Timeouts::call(Timeout &timeout, std::uint64_t word, const Run &run) {
+// Not inlined: a callback that leaves by longjmp leaves this frame on the call stack, which has to lie below those of
+// the loop's later calls to be dropped.
+[[gnu::noinline]] void Timeouts::call(Timeout &timeout, std::uint64_t word, const Run &run) {
   const int id = id_of(word);
-  run.scope.dispatch(&timeout);
+  run.scope.begin_dispatch(&timeout);
   VIRT_UV_PROBE(dispatch_timeout, id, timeout.cb);
   call_back(context_, {"timeout", id}, timeout.stats, run.loop_now_ms, timeout.cb, timeout.opaque);
   VIRT_UV_PROBE(dispatched_timeout);
-  run.scope.dispatch(nullptr);
+  run.scope.end_dispatch();
 }
 
 void Timeouts::run_due(const Run &run) {
