@@ -6,7 +6,7 @@ virt-uv-bench starts it in turn with the other loops, with the arguments of work
 said in tools/bench/workloads/; here is the same with libvirt's Python calls and the same callbacks, as far as asyncio's
 rules allow: it has no cross-thread updates, because one thread only may touch its loop.
 
-With --virt-uv it is virt-uv within Python instead, in uvloop, for python_ratio.py.
+For python_ratio.py: with --uvloop libvirtaio runs in uvloop, and with --virt-uv it is virt-uv, in uvloop too.
 """
 
 import argparse
@@ -308,14 +308,16 @@ def main():
     parser.add_argument("--uri")
     parser.add_argument("--trigger-input", type=int)
     parser.add_argument("--trigger-output", type=int)
+    parser.add_argument("--uvloop", action="store_true")
     parser.add_argument("--virt-uv", action="store_true")
     args = parser.parse_args()
-    if args.virt_uv:
+    loop_factory, register = None, libvirtaio.virEventRegisterAsyncIOImpl
+    if args.uvloop or args.virt_uv:
         import uvloop
+        loop_factory = uvloop.new_event_loop
+    if args.virt_uv:
         import virt_uv
-        loop_factory, register = uvloop.new_event_loop, virt_uv.attach
-    else:
-        loop_factory, register = None, libvirtaio.virEventRegisterAsyncIOImpl
+        register = virt_uv.attach
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(run(args, register))
 
