@@ -8,8 +8,8 @@ It prints the table of doc/embedding.md, with the ratio to the better of libvirt
 run; what counts is the median, and a median whose runs lie too far apart is no result (measurement.py). What Python
 itself costs in each callback is in all of them.
 
-libvirtaio calls its loop on whichever thread libvirt calls it. uvloop is not made for that: when several threads make
-remote calls the process aborts before long. Such a run is told of on stderr, and the loop "fails" in the table.
+libvirtaio calls its loop on whichever thread libvirt calls it. uvloop's loop may be called on its own thread only, so
+libvirtaio is not measured there where workers make calls: the process aborts before long.
 """
 
 import argparse
@@ -17,7 +17,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from daemon import Libvirtd
@@ -47,22 +46,17 @@ def run(loop, workload, size, uri, args):
 
 def measure(name, size, uri, args):
     measurement = Measurement(WORKLOADS[name], size)
+    loops = [loop for loop in OPTIONS if loop != ON_UVLOOP or not measurement.workload.needs_daemon]
     for _ in range(args.runs):
-        for loop in (each for each in OPTIONS if each not in measurement.failures):
-            try:
-                measurement.add(loop, run(loop, measurement.workload, size, uri, args))
-            except subprocess.CalledProcessError as error:
-                if loop != ON_UVLOOP:
-                    raise
-                print(error, file=sys.stderr)
-                measurement.failures[loop] = str(error)
+        for loop in loops:
+            measurement.add(loop, run(loop, measurement.workload, size, uri, args))
     return measurement
 
 
 def better(measurement, figure):
-    """The loop of libvirtaio's with the better result; None: one has none, though it does not fail."""
-    running = [loop for loop in (PYTHON, ON_UVLOOP) if loop not in measurement.failures]
-    results = {loop: measurement.result(loop, figure) for loop in running}
+    """The loop of libvirtaio's with the better result; None: one has been measured and has none."""
+    measured = [loop for loop in (PYTHON, ON_UVLOOP) if measurement.series(loop, figure)]
+    results = {loop: measurement.result(loop, figure) for loop in measured}
     if None in results.values():
         return None
     return (max if figure.higher_is_better else min)(results, key=results.get)
@@ -70,8 +64,8 @@ def better(measurement, figure):
 
 def row(measurement, figure):
     def median(loop):
-        if loop in measurement.failures:
-            return "fails"
+        if not measurement.series(loop, figure):
+            return "-"
         result = measurement.result(loop, figure)
         return NO_RESULT if result is None else number(result)
 
