@@ -55,7 +55,7 @@ struct alignas(64) Watch {
   FdKind kind = FdKind::kUnknown;
   bool has_poll : 1;       // its uv_poll_t is initialised; a close that has begun ends in Polls::on_closed
   bool is_warm : 1;        // it is removed, and its uv_poll_t kept for another watch
-  bool is_pollable : 1;    // epoll has taken its file; false with a started handle: libuv takes it for one that it has
+  bool is_pollable : 1;    // epoll has taken its file; if false, a started handle is one that epoll lacks
   bool freed : 1;          // `ff` has been taken for the call: the slot can be freed once has_poll is false
   bool is_closing : 1;     // its close has begun, by the library itself
   bool failed_to_arm : 1;  // and the log says so

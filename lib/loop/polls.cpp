@@ -116,34 +116,34 @@ void Polls::arm(Watch &watch, int armed) noexcept {
 }
 
 int Polls::try_arm(Watch &watch, int armed) noexcept {
+  const int uv_events = uv_events_for(armed, watch.kind);
   if (watch.has_duplicate()) {
     if (!watch.has_poll)
       if (const int err = open_poll(watch)) return err;
     if (has_closed(poll_of(watch))) return UV_ECANCELED;
     if (!watch.is_pollable && watch.kind != FdKind::kAlwaysReady) {
-      if (const int err = put_into_epoll(watch, armed)) return err;
-      if (watch.is_pollable && is_started_for(watch, armed)) return 0;
+      if (const int err = put_into_epoll(watch, uv_events)) return err;
+      if (watch.is_pollable && is_started_for(watch, uv_events)) return 0;
     }
   }
   if (watch.kind == FdKind::kAlwaysReady) return (armed & kReadWrite) != 0 ? list_always_ready(watch) : 0;
   mute_.leave_to_libuv(watch);
-  const int uv_events = uv_events_for(armed, watch.kind);
   const int err = uv_poll_start(&poll_of(watch).handle, uv_events, on_poll);
   if (err == 0) watch.started_for = static_cast<unsigned char>(uv_events);
   finish_taking_out(watch);
   return err;
 }
 
-bool Polls::is_started_for(const Watch &watch, int armed) noexcept {
-  return uv_is_active(poll_of(watch).base()) != 0 && watch.started_for == uv_events_for(armed, watch.kind);
+bool Polls::is_started_for(const Watch &watch, int uv_events) noexcept {
+  return uv_is_active(poll_of(watch).base()) != 0 && watch.started_for == uv_events;
 }
 
 // libuv aborts when the kernel refuses an fd that it polls, so this is done before. uv_poll_start() takes the fd out
 // before it is to be put in again; a kept handle that is started for the same need not be told.
-int Polls::put_into_epoll(Watch &watch, int armed) noexcept {
+int Polls::put_into_epoll(Watch &watch, int uv_events) noexcept {
   const int fd = watch.dup.load(std::memory_order_relaxed);
   epoll_event event{};
-  event.events = epoll_events(uv_events_for(armed, watch.kind));
+  event.events = epoll_events(uv_events);
   event.data.fd = fd;
   if (epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_ADD, fd, &event) == 0)
     watch.is_pollable = true;

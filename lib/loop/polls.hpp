@@ -107,8 +107,8 @@ class Polls {
   void reconcile(core::Watch &watch) noexcept;
   void arm(core::Watch &watch, int armed) noexcept;
   int try_arm(core::Watch &watch, int armed) noexcept;
-  bool is_started_for(const core::Watch &watch, int armed) noexcept;
-  int put_into_epoll(core::Watch &watch, int armed) noexcept;
+  bool is_started_for(const core::Watch &watch, int uv_events) noexcept;
+  int put_into_epoll(core::Watch &watch, int uv_events) noexcept;
   int open_poll(core::Watch &watch) noexcept;
   int list_always_ready(core::Watch &watch) noexcept;
   void defer(core::Watch &watch) noexcept;
