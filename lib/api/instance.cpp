@@ -42,7 +42,10 @@ int Instance::add_handle(int fd, int events, virEventHandleCallback cb, void *op
 void Instance::update_handle(int id, int events) noexcept {
   VIRT_UV_PROBE(update_handle, id, events);
   const Watches::ToDo to_do = watches_.update(id, events);
-  if (to_do.tell_kernel) mute_.bring_in_line(*to_do.watch, id);
+  if (to_do.tell_kernel) {
+    if (!waker_.is_loop_thread()) to_do.watch->state.note_elsewhere(id);
+    kernel_mask_.bring_in_line(*to_do.watch, id);
+  }
   if (to_do.wake_loop) waker_.wake();
 }
 
@@ -142,7 +145,7 @@ int Instance::attach(uv_loop_t *loop, const virt_uv_options &options) noexcept {
 
 int Instance::open(uv_loop_t *loop) noexcept {
   auto *reconciler = new (std::nothrow)
-      Reconciler(loop, {context_, watches_, timeouts_, drains_, mute_, waker_}, {on_closed, on_lost, this});
+      Reconciler(loop, {context_, watches_, timeouts_, drains_, kernel_mask_, waker_}, {on_closed, on_lost, this});
   const int err = reconciler != nullptr ? reconciler->open(referenced_) : UV_ENOMEM;
   if (err == 0) {
     reconciler_ = reconciler;
@@ -227,10 +230,10 @@ int Instance::take_loop() noexcept {
 
 // --- Fork ---
 
-// Waker::mutex_ comes before KernelMute::mutex_, as in remove_handle; the others are never held together.
+// Waker::mutex_ comes before KernelMask::mutex_, as in remove_handle; the others are never held together.
 void Instance::lock_all() noexcept {
   waker_.mutex().lock();
-  mute_.mutex().lock();
+  kernel_mask_.mutex().lock();
   watches_.table().mutex().lock();
   timeouts_.table().mutex().lock();
   context_.log.mutex().lock();
@@ -240,7 +243,7 @@ void Instance::unlock_all() noexcept {
   context_.log.mutex().unlock();
   timeouts_.table().mutex().unlock();
   watches_.table().mutex().unlock();
-  mute_.mutex().unlock();
+  kernel_mask_.mutex().unlock();
   waker_.mutex().unlock();
 }
 

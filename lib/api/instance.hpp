@@ -10,7 +10,7 @@
 #include "core/drains.hpp"
 #include "core/timeouts.hpp"
 #include "core/watches.hpp"
-#include "loop/kernel_mute.hpp"
+#include "loop/kernel_mask.hpp"
 #include "loop/reconciler.hpp"
 #include "loop/waker.hpp"
 
@@ -69,7 +69,7 @@ class Instance {
   core::Watches watches_{context_};
   core::Timeouts timeouts_{context_};
   core::Drains drains_{context_};
-  loop::KernelMute mute_;
+  loop::KernelMask kernel_mask_;
   loop::Waker waker_{context_};
   std::atomic<State> state_{
       State::kDetached};  // the thread that moves it to kAttaching or kDetaching owns what follows

@@ -12,8 +12,10 @@
 //     deferred     the loop's thread has it in its retry list; set and cleared by that thread only
 //     polled       the duplicate fd is the loop's thread's to close; set by it when it first arms the watch, and by an
 //                  add that takes a handle which is open
-//     direct       the thread that changes `wanted` to or from 0 tells the kernel (loop/kernel_mute.hpp); set and
-//                  cleared by the loop's thread
+//     direct       the thread that changes `wanted` tells the kernel (loop/kernel_mask.hpp); set and cleared by the
+//                  loop's thread
+//     elsewhere    another thread than the loop's has changed `wanted` since the last callback, of a direct watch; see
+//                  loop/rests.hpp
 //
 // update() is one compare-and-swap. Where `wanted` is within `armed` nothing else need happen ("lazy": an event that is
 // no longer wanted is dropped when it comes, and the poll set right then); where it is not, the same swap sets `dirty`.
@@ -24,7 +26,8 @@
 //
 // WRITABLE alone is not lazy: an fd is nearly always writable, so an event that nobody wants would come at once, and
 // take an iteration (libvirtd has one for each reply that it sends). So a mask that leaves WRITABLE out, and something
-// in, sets `dirty` too. A mask of 0 is left to KernelMute.
+// in, sets `dirty` too; the loop's thread makes the watch direct then, where it may. A mask of 0 is left alone until an
+// event comes.
 //
 // A change of a deferred watch always makes it dirty, as nothing is armed: it is looked at again in the next iteration.
 #pragma once
@@ -39,11 +42,6 @@ namespace virt_uv::core {
 
 constexpr bool covers(int armed, int wanted) noexcept { return (wanted & ~armed) == 0; }
 
-// Is what is armed good for what is wanted?
-constexpr bool serves(int armed, int wanted) noexcept {
-  return covers(armed, wanted) && (wanted == 0 || (armed & ~wanted & kWritable) == 0);
-}
-
 // A value of the word.
 class WatchWord {
  public:
@@ -54,6 +52,7 @@ class WatchWord {
   static constexpr std::uint64_t kPolled = 1u << 9;
   static constexpr std::uint64_t kDirect = 1u << 10;
   static constexpr std::uint64_t kDeferred = 1u << 11;
+  static constexpr std::uint64_t kElsewhere = 1u << 12;
 
   constexpr explicit WatchWord(std::uint64_t bits) noexcept : bits_(bits) {}
 
@@ -63,6 +62,11 @@ class WatchWord {
   constexpr int id() const noexcept { return id_of(bits_); }
   constexpr int wanted() const noexcept { return static_cast<int>(bits_ & kWantedMask); }
   constexpr int armed() const noexcept { return static_cast<int>((bits_ & kArmedMask) >> kArmedShift); }
+  // Need nothing be done for what is wanted?
+  constexpr bool is_served() const noexcept {
+    const bool is_writable_in_vain = wanted() != 0 && (armed() & ~wanted() & kWritable) != 0 && !has(kDirect);
+    return covers(armed(), wanted()) && !is_writable_in_vain;
+  }
   constexpr bool has(std::uint64_t flag) const noexcept { return (bits_ & flag) != 0; }
 
   constexpr WatchWord with(std::uint64_t flag) const noexcept { return WatchWord(bits_ | flag); }
@@ -116,7 +120,7 @@ class WatchState {
     return change([=](WatchWord &word) {
       if (!word.is_live_as(id) || word.wanted() == wanted) return false;
       word = word.with_wanted(wanted);
-      if (!serves(word.armed(), wanted)) word = word.with(WatchWord::kDirty);
+      if (!word.is_served()) word = word.with(WatchWord::kDirty);
       return true;
     });
   }
@@ -129,15 +133,29 @@ class WatchState {
     });
   }
 
+  // After an update of a direct watch, by another thread than the loop's.
+  void note_elsewhere(int id) noexcept {
+    change([=](WatchWord &word) {
+      if (!word.is_live_as(id)) return false;
+      word = word.with(WatchWord::kElsewhere);
+      return true;
+    });
+  }
+
   // --- The loop's thread ---
 
-  // Takes notice of what is wanted: it is dirty and deferred no more. Where `armed` does not serve it, that is armed.
-  // Does not apply to a watch that is not live: it is to be released.
-  WatchChange reconcile() noexcept {  // model: RECONCILE_SWAP
-    return change([](WatchWord &word) {
+  // Takes notice of what is wanted: it is dirty and deferred no more. Where it is not served, that is armed; or, where
+  // just WRITABLE is armed in vain, a watch that may be direct is so from here on. Does not apply to a watch that is
+  // not live: it is to be released.
+  WatchChange reconcile(bool may_be_direct) noexcept {  // model: RECONCILE_SWAP
+    return change([=](WatchWord &word) {
       if (!word.is_live()) return false;
       word = word.without(WatchWord::kDirty | WatchWord::kDeferred);
-      if (!serves(word.armed(), word.wanted())) word = word.with_armed(word.wanted()).with(WatchWord::kPolled);
+      if (word.is_served()) return true;
+      if (may_be_direct && covers(word.armed(), word.wanted()))
+        word = word.with(WatchWord::kDirect);
+      else
+        word = word.with_armed(word.wanted()).with(WatchWord::kPolled);
       return true;
     });
   }
@@ -160,10 +178,10 @@ class WatchState {
     });
   }
 
-  // Direct from here on, where nothing is wanted and something armed.
+  // Direct from here on, where there is anything to withhold.
   WatchChange make_direct() noexcept {  // model: DIRECT_SWAP
     return change([](WatchWord &word) {
-      if (!word.is_live() || word.wanted() != 0 || word.armed() == 0) return false;
+      if (!word.is_live() || (word.armed() & ~word.wanted() & kReadWrite) == 0) return false;
       word = word.with(WatchWord::kDirect);
       return true;
     });
@@ -178,6 +196,7 @@ class WatchState {
   }
 
   void end_direct() noexcept { word_.fetch_and(~WatchWord::kDirect, std::memory_order_acq_rel); }
+  void end_elsewhere() noexcept { word_.fetch_and(~WatchWord::kElsewhere, std::memory_order_acq_rel); }
 
   // Its loop goes: nothing is armed, the duplicate is the remover's to close, and the next loop has to look at it. Does
   // not apply to a watch that is not live.

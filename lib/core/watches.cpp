@@ -77,6 +77,7 @@ int Watches::add(int fd, FdKind kind, int events, virEventHandleCallback cb, voi
       watch->is_pollable = false;
       watch->freed = false;
       watch->failed_to_arm = false;
+      watch->rounds = 0;
       word = watch->state.publish(deliverable(events));
     }
   }

@@ -10,8 +10,8 @@
 // number that it polls and the loop's placeholder behind it (loop/placeholder.hpp): such a watch is "warm". Once its
 // `ff` is done with it is parked, and the next add takes it, whose file is put behind the number by dup3().
 //
-// The members of a watch, except `muted`, are written by add before the watch is live, and not again until its slot is
-// freed, which the loop's thread alone does: so dispatch, on that thread, reads them without a lock.
+// The members of a watch, except `withheld`, are written by add before the watch is live, and not again until its slot
+// is freed, which the loop's thread alone does: so dispatch, on that thread, reads them without a lock.
 #pragma once
 
 #include <libvirt/libvirt.h>
@@ -60,12 +60,20 @@ struct alignas(64) Watch {
   bool is_closing : 1;     // its close has begun, by the library itself
   bool failed_to_arm : 1;  // and the log says so
 
-  unsigned char started_for = 0;  // what its uv_poll_t was last started for, while that is active
+  unsigned char started_for : 4;  // what its uv_poll_t was last started for, while that is active
+  unsigned char rounds : 4;       // Rests has it; 0: it is not looked at
 
-  bool muted = false;  // KernelMute has it
+  unsigned char withheld = 0;  // KernelMask has it: of what is armed, what the kernel is not asked for
 
   Watch() noexcept
-      : has_poll(false), is_warm(false), is_pollable(false), freed(false), is_closing(false), failed_to_arm(false) {}
+      : has_poll(false),
+        is_warm(false),
+        is_pollable(false),
+        freed(false),
+        is_closing(false),
+        failed_to_arm(false),
+        started_for(0),
+        rounds(0) {}
 };
 static_assert(sizeof(Watch) == 64, "a watch is one cache line");
 
@@ -162,8 +170,8 @@ void Watches::take_unneeded(Fn &&fn) noexcept {
   const WatchChange change = watch->state.update(id, deliverable(events));
   if (!change.made) return {};
   ToDo to_do{watch, change.became(WatchWord::kDirty), false};
-  to_do.tell_kernel =
-      change.after.has(WatchWord::kDirect) && (change.before.wanted() == 0) != (change.after.wanted() == 0);
+  const int changed = change.before.wanted() ^ change.after.wanted();
+  to_do.tell_kernel = change.after.has(WatchWord::kDirect) && (changed & kReadWrite) != 0;
   if (to_do.wake_loop) mark_changed(*watch, change);
   return to_do;
 }

@@ -42,14 +42,15 @@ Polls::Polls(uv_loop_t *loop, const Parts &parts, ClosingHandles &closing) noexc
     : loop_(loop),
       context_(parts.context),
       watches_(parts.watches),
-      mute_(parts.mute),
+      kernel_mask_(parts.kernel_mask),
       waker_(parts.waker),
-      closing_(closing) {}
+      closing_(closing),
+      rests_(parts.kernel_mask, parts.waker) {}
 
 int Polls::open() noexcept {
   if (const int err = placeholder_.open()) return err;
   watches_.set_most_warm(most_warm());
-  mute_.open(uv_backend_fd(loop_));
+  kernel_mask_.open(uv_backend_fd(loop_));
   return 0;
 }
 
@@ -70,6 +71,7 @@ bool Polls::has_closed(const Poll &poll) noexcept {
 // --- Reconciling ---
 
 void Polls::reconcile() noexcept {
+  rests_.reconcile();
   if (watches_.deferred().is_due()) retry();
   if (trim_due_ != core::kNever && trim_due_ <= core::milliseconds_now()) trim();
   opened_ = 0;
@@ -92,13 +94,14 @@ void Polls::reconcile(Watch &watch) noexcept {
     watch.state.make_dirty();
     return watches_.push_dirty(watch);
   }
-  const WatchChange change = watch.state.reconcile();
+  const WatchChange change = watch.state.reconcile(watch.kind == FdKind::kSocket);
   if (!change.made) {
     release(watch);
     watches_.push_free(watch);
     return;
   }
-  if (change.after.armed() != change.before.armed()) arm(watch, change.after.armed());
+  if (change.after.armed() != change.before.armed()) return arm(watch, change.after.armed());
+  if (change.became(WatchWord::kDirect)) kernel_mask_.bring_in_line(watch, change.after.id());
 }
 
 void Polls::arm(Watch &watch, int armed) noexcept {
@@ -127,9 +130,9 @@ int Polls::try_arm(Watch &watch, int armed) noexcept {
     }
   }
   if (watch.kind == FdKind::kAlwaysReady) return (armed & kReadWrite) != 0 ? list_always_ready(watch) : 0;
-  mute_.leave_to_libuv(watch);
+  kernel_mask_.leave_to_libuv(watch);
   const int err = uv_poll_start(&poll_of(watch).handle, uv_events, on_poll);
-  if (err == 0) watch.started_for = static_cast<unsigned char>(uv_events);
+  if (err == 0) watch.started_for = uv_events & 0xf;
   finish_taking_out(watch);
   return err;
 }
@@ -185,13 +188,13 @@ int Polls::list_always_ready(Watch &watch) noexcept {
 
 void Polls::stop(Watch &watch) noexcept {
   if (!watch.has_poll || has_closed(poll_of(watch))) return;
-  mute_.leave_to_libuv(watch);
+  kernel_mask_.leave_to_libuv(watch);
   uv_poll_stop(&poll_of(watch).handle);
   finish_taking_out(watch);
 }
 
 // What libuv does when it stops a handle, and before it starts one. libuv 1.45 and later may only queue it within a
-// poll callback (io_uring): the number would still be in epoll meanwhile, where KernelMute would find it, and once it
+// poll callback (io_uring): the number would still be in epoll meanwhile, where KernelMask would find it, and once it
 // is closed, the queue's entry would miss the file, which the caller's fd keeps open; epoll would report it for ever,
 // under a number that is nobody's. The later entry fails, which libuv ignores.
 void Polls::finish_taking_out(const Watch &watch) noexcept {
@@ -227,18 +230,27 @@ void Polls::on_poll(uv_poll_t *handle, int status, int uv_events) {
   Watch &watch = *owner;
   if (__builtin_expect(self.is_silent_, 0)) return;
   core::CallStack::Scope scope(self.context_.calls, &watch);
-  WatchWord word = watch.state.load();  // model: DISPATCH
+  const WatchWord word = watch.state.load();  // model: DISPATCH
+  const bool is_plain = is_exact(watch, word, status, uv_events) && (uv_events & ~word.wanted()) == 0;
+  if (__builtin_expect(is_plain && !word.has(WatchWord::kDirect), 1)) return self.call(watch, word.id(), uv_events);
+  self.dispatch(watch, word, status, uv_events);
+}
+
+// Are libuv's bits those of poll(2)?
+bool Polls::is_exact(const Watch &watch, const WatchWord &word, int status, int uv_events) noexcept {
+  return status == 0 && core::is_believed(watch.kind) && (uv_events & ~(word.armed() & kReadWrite)) == 0;
+}
+
+void Polls::dispatch(Watch &watch, WatchWord word, int status, int uv_events) {
   int events = uv_events;
-  const bool is_exact = status == 0 && core::is_believed(watch.kind) && (uv_events & ~(word.armed() & kReadWrite)) == 0;
-  if (__builtin_expect(!is_exact, 0)) {
-    events = self.true_events(watch, status, uv_events);
+  if (!is_exact(watch, word, status, uv_events)) {
+    events = true_events(watch, status, uv_events);
     word = watch.state.load();
   }
   events &= word.wanted();
-  if (__builtin_expect(events != 0, 1))
-    self.call(watch, word.id(), events);
-  else
-    self.narrow(watch);
+  if (events == 0) return narrow(watch);
+  if (word.has(WatchWord::kDirect)) rests_.before_call(watch, word);
+  call(watch, word.id(), events);
 }
 
 int Polls::true_events(Watch &watch, int status, int uv_events) noexcept {
@@ -255,7 +267,7 @@ int Polls::true_events(Watch &watch, int status, int uv_events) noexcept {
 }
 
 void Polls::narrow(Watch &watch) noexcept {
-  if (mute(watch)) return context_.counters.dropped.increment();
+  if (withhold(watch)) return context_.counters.dropped.increment();
   const WatchChange change = watch.state.narrow();
   if (!change.made) {
     // Removed: the next reconcile releases it. Else nothing is there after all, as another thread has read it; or
@@ -272,11 +284,11 @@ void Polls::narrow(Watch &watch) noexcept {
     stop(watch);
 }
 
-// False: to be narrowed. It was muted already: this is POLLHUP or POLLERR, or it came before.
-bool Polls::mute(Watch &watch) noexcept {
+// False: to be narrowed.
+bool Polls::withhold(Watch &watch) noexcept {
   if (watch.kind != FdKind::kSocket) return false;
   const WatchChange change = watch.state.make_direct();
-  return change.made && mute_.bring_in_line(watch, change.after.id());
+  return change.made && kernel_mask_.tell_again(watch, change.after.id());
 }
 
 void Polls::dispatch_always_ready() {
@@ -305,7 +317,7 @@ void Polls::release(Watch &watch) noexcept {
   if (watch.is_warm) return;
   if (watch.kind == FdKind::kAlwaysReady)
     std::replace(always_ready_.begin(), always_ready_.end(), &watch, static_cast<Watch *>(nullptr));
-  mute_.leave_to_libuv(watch);
+  kernel_mask_.leave_to_libuv(watch);
   if (keep(watch)) return;
   close_poll(watch);
   close_duplicate(watch);
@@ -344,7 +356,7 @@ void Polls::close_duplicate(Watch &watch) noexcept {
 // events are dropped. It would abort if it wanted to modify what is not there; but uv_poll_start() takes the fd out
 // before it is to be put in again.
 void Polls::release_file(Watch &watch) noexcept {
-  mute_.leave_to_libuv(watch);
+  kernel_mask_.leave_to_libuv(watch);
   if (!watch.has_poll) return close_duplicate(watch);
   if (take_out_of_epoll(watch)) watch.is_pollable = false;
   placeholder_.replace(watch.dup.load(std::memory_order_relaxed));
@@ -390,7 +402,7 @@ void Polls::leave() noexcept {
   always_ready_.clear();
   pass_on();
   watches_.end_parking();
-  mute_.close();  // then its lock need not be taken with the table's held
+  kernel_mask_.close();  // then its lock need not be taken with the table's held
 }
 
 bool Polls::leave_next() noexcept {
@@ -401,7 +413,7 @@ void Polls::leave(Watch &watch) noexcept {
   if (watch.has_poll && !watch.is_closing && has_closed(poll_of(watch))) abandon_poll(watch);
   watch.is_warm = false;
   close_poll(watch);  // before the fd is anybody else's to close
-  watch.muted = false;
+  watch.withheld = 0;
   const WatchChange change = watch.state.leave_loop();
   if (!change.made) {
     watch.state.end_direct();

@@ -32,8 +32,9 @@
 
 #include "core/watches.hpp"
 #include "loop/handles.hpp"
-#include "loop/kernel_mute.hpp"
+#include "loop/kernel_mask.hpp"
 #include "loop/placeholder.hpp"
+#include "loop/rests.hpp"
 #include "loop/waker.hpp"
 
 namespace virt_uv::loop {
@@ -43,7 +44,7 @@ class Polls {
   struct Parts {
     core::Context &context;
     core::Watches &watches;
-    KernelMute &mute;
+    KernelMask &kernel_mask;
     Waker &waker;
   };
 
@@ -61,6 +62,8 @@ class Polls {
 
   // When what is not needed is to be closed, in the loop's milliseconds.
   std::uint64_t trim_due() const noexcept { return trim_due_; }
+  // When a socket has rested for long enough, likewise.
+  std::uint64_t rest_due() const noexcept { return rests_.due(); }
 
   // Watches that epoll can't take are looked at in each iteration.
   bool has_always_ready() const noexcept { return !always_ready_.empty(); }
@@ -103,6 +106,8 @@ class Polls {
   static void on_poll(uv_poll_t *handle, int status, int uv_events);
   static void on_closed(uv_handle_t *handle);
 
+  static bool is_exact(const core::Watch &watch, const core::WatchWord &word, int status, int uv_events) noexcept;
+  void dispatch(core::Watch &watch, core::WatchWord word, int status, int uv_events);
   void call(core::Watch &watch, int id, int events);
   void reconcile(core::Watch &watch) noexcept;
   void arm(core::Watch &watch, int armed) noexcept;
@@ -116,7 +121,7 @@ class Polls {
   bool keep(core::Watch &watch) noexcept;
   void trim() noexcept;
   void narrow(core::Watch &watch) noexcept;
-  bool mute(core::Watch &watch) noexcept;
+  bool withhold(core::Watch &watch) noexcept;
   int true_events(core::Watch &watch, int status, int uv_events) noexcept;
   void close_poll(core::Watch &watch) noexcept;
   void close_duplicate(core::Watch &watch) noexcept;
@@ -133,9 +138,10 @@ class Polls {
   uv_loop_t *loop_;
   core::Context &context_;
   core::Watches &watches_;
-  KernelMute &mute_;
+  KernelMask &kernel_mask_;
   Waker &waker_;
   ClosingHandles &closing_;
+  Rests rests_;
   Placeholder placeholder_;
   std::array<std::unique_ptr<Chunk>, core::SlotTable<core::Watch>::kChunks> chunks_;
   core::SlotQueue<core::SlotTable<core::Watch>> backlog_{watches_.table()};  // dirty, without a handle

@@ -42,7 +42,7 @@ Reconciler::Reconciler(uv_loop_t *loop, const Parts &parts, const Callbacks &cal
       drains_(parts.drains),
       waker_(parts.waker),
       callbacks_(callbacks),
-      polls_(loop, {parts.context, parts.watches, parts.mute, parts.waker}, closing_handles_) {}
+      polls_(loop, {parts.context, parts.watches, parts.kernel_mask, parts.waker}, closing_handles_) {}
 
 Reconciler::~Reconciler() {
   if (list_ == nullptr) return;
@@ -232,8 +232,8 @@ void Reconciler::reconcile() noexcept {
 }
 
 void Reconciler::set_timer() noexcept {
-  const std::uint64_t due =
-      std::min({timeouts_.next_due(), watches_.deferred().due(), polls_.trim_due(), drains_.warn_due()});
+  const std::uint64_t due = std::min(
+      {timeouts_.next_due(), watches_.deferred().due(), polls_.trim_due(), polls_.rest_due(), drains_.warn_due()});
   if (due == timer_due_) return;
   timer_due_ = due;
   const std::uint64_t now = uv_now(loop_);

@@ -34,7 +34,7 @@
 #include "core/timeouts.hpp"
 #include "core/watches.hpp"
 #include "loop/handles.hpp"
-#include "loop/kernel_mute.hpp"
+#include "loop/kernel_mask.hpp"
 #include "loop/polls.hpp"
 #include "loop/waker.hpp"
 
@@ -47,7 +47,7 @@ class Reconciler {
     core::Watches &watches;
     core::Timeouts &timeouts;
     core::Drains &drains;
-    KernelMute &mute;
+    KernelMask &kernel_mask;
     Waker &waker;
   };
 

@@ -46,6 +46,11 @@ class Waker {
   // Any thread, after something was made dirty.
   void wake() noexcept;
 
+  // Any thread: did it run the loop last, or attach it?
+  bool is_loop_thread() const noexcept {
+    return core::current_thread() == loop_thread_.load(std::memory_order_relaxed);
+  }
+
   // Any thread: is this the loop's thread, in one of the loop's calls to the library?
   bool in_callback() const noexcept {
     return is_open_.load(std::memory_order_relaxed) && context_.calls.is_entered() && is_loop_thread() &&
@@ -97,9 +102,6 @@ class Waker {
   core::Mutex &mutex() noexcept VIRT_UV_RETURNS(mutex_) { return mutex_; }
 
  private:
-  bool is_loop_thread() const noexcept {
-    return core::current_thread() == loop_thread_.load(std::memory_order_relaxed);
-  }
   bool has_handles() const noexcept VIRT_UV_REQUIRES(mutex_);
   void take_thread() noexcept;
   void send() noexcept;

@@ -5,11 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <functional>
-#include <thread>
-
-#include "host.hpp"
-#include "pipes.hpp"
+#include "masked_socket.hpp"
 
 namespace {
 
@@ -17,41 +13,6 @@ constexpr int R = VIR_EVENT_HANDLE_READABLE;
 constexpr int W = VIR_EVENT_HANDLE_WRITABLE;
 constexpr int E = VIR_EVENT_HANDLE_ERROR;
 constexpr int H = VIR_EVENT_HANDLE_HANGUP;
-
-// A socket that has got an event while its mask was 0: nobody wanted it, and it is there still.
-struct Socket {
-  explicit Socket(Host &in_host) : host(in_host) {
-    id = virt_uv_add_handle(pair.ours.get(), R, on_event, this, nullptr);
-    host.loop.run_iterations(2);
-    update(0);
-    REQUIRE(send(pair.peer.get(), "x", 1, 0) == 1);
-    const std::uint64_t before = stats().dropped;
-    REQUIRE(host.loop.run_until([&] { return stats().dropped > before; }));
-    REQUIRE(events == 0);
-  }
-  ~Socket() {
-    std::thread([this] { virt_uv_remove_handle(id); }).join();
-    CHECK(drain(host.loop));
-  }
-
-  static void on_event(int, int, int seen, void *opaque) { static_cast<Socket *>(opaque)->events = seen; }
-
-  void update(int mask) const { virt_uv_update_handle(id, mask); }
-  void update_elsewhere(int mask) const {
-    std::thread([&] { update(mask); }).join();
-  }
-  // What the next callback is told.
-  int next_events() {
-    events = 0;
-    REQUIRE(host.loop.run_until([&] { return events != 0; }));
-    return events;
-  }
-
-  Host &host;
-  SocketPair pair;
-  int id;
-  int events = 0;
-};
 
 }  // namespace
 
@@ -82,7 +43,7 @@ TEST_CASE("a mask that leaves WRITABLE out takes no iteration for an event that 
 TEST_CASE("a socket that another thread masks and unmasks, with something to read, wakes the loop for none of it") {
   Host host;
   for (int use_of_the_slot = 0; use_of_the_slot < 2; ++use_of_the_slot) {
-    Socket socket(host);
+    MaskedSocket socket(host);
     const virt_uv_stats before = stats();
     for (int call = 0; call < 100; ++call) {
       socket.update_elsewhere(R);
@@ -98,9 +59,52 @@ TEST_CASE("a socket that another thread masks and unmasks, with something to rea
   }
 }
 
+TEST_CASE(
+    "WRITABLE that another thread puts on a socket and takes off again wakes the loop once each, and then never") {
+  Host host;
+  SocketPair pair;
+  int events = 0;
+  const int id = virt_uv_add_handle(
+      pair.ours.get(), R, [](int, int, int seen, void *opaque) { *static_cast<int *>(opaque) |= seen; }, &events,
+      nullptr);
+  host.loop.run_iterations(2);
+  const virt_uv_stats before = stats();
+  for (int call = 0; call < 20; ++call) {
+    std::thread([&] { virt_uv_update_handle(id, R | W); }).join();
+    CHECK(host.loop.run_until([&] { return events == W; }));
+    std::thread([&] { virt_uv_update_handle(id, R); }).join();
+    CHECK(host.loop.comes_to_sleep());
+    events = 0;
+  }
+  CHECK(stats().wakeups == before.wakeups + 2);
+  CHECK(stats().dropped == before.dropped);
+  REQUIRE(send(pair.peer.get(), "x", 1, 0) == 1);
+  CHECK(host.loop.run_until([&] { return events == R; }));
+  CHECK(virt_uv_remove_handle(id) == 0);
+  CHECK(drain(host.loop));
+}
+
+TEST_CASE("an event that came before the mask was taken off leaves the socket to the threads that change it") {
+  Host host;
+  MaskedSocket first(host), second(host);
+  const virt_uv_stats before = stats();
+  for (int round = 1; round <= 10; ++round) {  // the second to be called finds its mask taken off
+    first.on_call = [&] { second.update(0); };
+    second.on_call = [&] { first.update(0); };
+    first.update_elsewhere(R);
+    second.update_elsewhere(R);
+    host.loop.run_iterations(1);
+    CHECK(first.calls + second.calls == round);
+    CHECK(stats().dropped == before.dropped + static_cast<std::uint64_t>(round));
+    first.update(0);
+    second.update(0);
+  }
+  CHECK(stats().wakeups == before.wakeups);
+}
+
 TEST_CASE("a masked socket may be unmasked for any events, and gets those that there are") {
   Host host;
-  Socket socket(host);
+  MaskedSocket socket(host);
   for (const int mask : {R | W, W, R}) {
     socket.update_elsewhere(mask);
     CHECK(socket.next_events() == mask);
@@ -119,7 +123,7 @@ TEST_CASE("a masked socket may be unmasked for any events, and gets those that t
 
 TEST_CASE("a peer that goes while the socket is masked neither keeps the loop awake nor is forgotten") {
   Host host;
-  Socket socket(host);
+  MaskedSocket socket(host);
   socket.pair.peer.close();
   host.loop.run_iterations(3);
   const std::uint64_t before = stats().dropped;
@@ -132,7 +136,7 @@ TEST_CASE("a peer that goes while the socket is masked neither keeps the loop aw
 
 TEST_CASE("a socket that is half-closed while it is masked is readable and not hung up, again and again") {
   Host host;
-  Socket socket(host);
+  MaskedSocket socket(host);
   REQUIRE(shutdown(socket.pair.peer.get(), SHUT_WR) == 0);
   for (int round = 0; round < 3; ++round) {
     host.loop.run_iterations(3);

@@ -69,6 +69,25 @@ CONFORMANCE("threads: a watch added by another thread wakes the sleeping loop") 
       [&] { return watch.load() != nullptr && watch.load()->calls > 0; });
 }
 
+CONFORMANCE("row 6: what other threads enable again and again, and nobody reads, is called again and again") {
+  for (const int mask : {R, R | W}) {
+    const Ends ends = make_socketpair(world, SOCK_STREAM);
+    Entry &watch = world.add_handle(ends.a, R);
+    world.run_until_quiet();
+    world.update(watch, 0);
+    put(ends.b, 1);
+    world.run_until_quiet();
+    world.other_threads_decide();
+    for (int round = 1; round <= 20; ++round) {
+      on_another_thread([&] { world.update(watch, 0); });
+      on_another_thread([&] { world.update(watch, mask); });
+      world.wait_until([&] { return watch.calls >= 20 * round; });
+    }
+    world.remove(watch);
+    world.run_until_quiet();
+  }
+}
+
 CONFORMANCE("threads: a watch enabled by another thread wakes the sleeping loop") {
   for (const int fd : {make_readable(world), make_file(world, O_RDONLY)}) {
     Entry &watch = world.add_handle(fd, 0);

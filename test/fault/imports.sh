@@ -10,7 +10,7 @@ here=$(dirname "$(readlink -f "$0")")
 cannot_fail='__[a-z]*san_.*|__cxa_.*|__dynamic_cast|__errno_location|__gmon_start__|__gxx_personality_v0
 __register_atfork|_?__tls_get_addr
 __u?(div|mod)(di|ti)3|ceil
-abort|clock_gettime|dladdr|fprintf|fputs|fwrite|getenv|getrlimit|mem.*|pthread_.*|snprintf|stderr|str.*|close
+abort|clock_gettime|dladdr|fprintf|fputs|fwrite|getenv|getrlimit|mem.*|pthread_.*|snprintf|stderr|str.*|close|ioctl
 _ITM_.*|_Unwind_.*
 uv_backend_fd|uv_check_.*|uv_close|uv_default_loop|uv_handle_size|uv_hrtime|uv_idle_.*|uv_is_active|uv_is_closing
 uv_loop_close|uv_loop_size|uv_now|uv_poll_st.*|uv_prepare_.*|uv_ref|uv_run|uv_strerror|uv_timer_.*

@@ -8,7 +8,7 @@ set -euo pipefail
 model=$1 lib=$2
 
 # The model's own: where its control flow joins, libuv's poll phase, and what broken steps fall apart into.
-joints='RETURN|CALLED|LEFT|ATTACHED|MUTED|SLEEP|POLL|UPDATE_LATE|NARROW_STORE'
+joints='RETURN|CALLED|LEFT|ATTACHED|DIRECT|SLEEP|POLL|UPDATE_LATE|NARROW_STORE'
 
 labels() { grep -rohE '// model: [A-Z_]+' "$@" | sed 's/.*model: //' | sort -u; }
 

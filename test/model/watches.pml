@@ -23,7 +23,7 @@
  *     fd_closed       no fd is closed twice, or used when closed
  *     fd_left_open    none is open once its slot has been given back and no call is under way
  *     fd_polled       none is closed while libuv polls it
- *     fd_masked       none is muted that is closed, or not libuv's
+ *     fd_masked       the kernel is told of none that is closed, or not libuv's
  *     has_poll        no handle is initialised twice, no slot given back while libuv has its handle
  *     closing         no add takes a handle that is being closed
  *     invalid end     no deadlock
@@ -56,8 +56,9 @@
 #define WITH_WANTED(word, events) (((word) & ~3) | (events))
 #define WITH_ARMED(word, events) (((word) & ~12) | ((events) << 2))
 #define COVERS(armed, wanted) (((wanted) & ~(armed)) == 0)
-/* The second event is WRITABLE, which would come at once. */
-#define SERVES(armed, wanted) (COVERS(armed, wanted) && ((wanted) == 0 || ((armed) & ~(wanted) & 2) == 0))
+/* The second event is WRITABLE, which would come at once, unless the thread that changes the mask tells the kernel. */
+#define SERVES(armed, wanted, is_direct) \
+  (COVERS(armed, wanted) && ((is_direct) || (wanted) == 0 || ((armed) & ~(wanted) & 2) == 0))
 #define IS_LIVE(word) (((word) & LIVE) != 0)
 #define IS_LIVE_AS(word, generation) (IS_LIVE(word) && GENERATION(word) == (generation))
 
@@ -70,8 +71,8 @@ byte next[3] = { NONE, SECOND_FREE, NONE }; /* in the one list that a slot is in
 byte dup[3];
 byte opaque[3];
 bit direct[3];
-bit muted[3]; /* the kernel's mask is empty, though libuv polls */
-bit has_masks = 1; /* KernelMute is open */
+byte asked[3]; /* what the kernel is asked for of a direct watch, whatever libuv believes */
+bit has_masks = 1; /* KernelMask is open */
 byte free_list = 1;
 byte parked; /* Watches::parked_ */
 bit mutex;  /* SlotTable::mutex() */
@@ -90,8 +91,9 @@ bit warm[3]; /* its handle is kept for another watch */
 byte to_free;
 byte deferred;
 bit due; /* the time of what is deferred has come */
+bit resting[3];
 bit idle;  /* uv_idle_t is active: the loop does not sleep */
-bit timer; /* uv_timer_t is, for what is deferred */
+bit timer; /* uv_timer_t is, for what is deferred or rests */
 bit check; /* uv_check_t is */
 bit asleep;
 
@@ -122,7 +124,7 @@ bit fd_masked;
 #define IS_SETTLED(slot) \
   (IS_LIVE(word[slot]) -> \
     (word[slot] & (DIRTY | DEFERRED)) == 0 && polled[slot] == ARMED(word[slot]) && \
-      !(muted[slot] && WANTED(word[slot])) : \
+      (!direct[slot] || COVERS(asked[slot], WANTED(word[slot]))) : \
     (word[slot] & DIRTY) == 0 || IS_PARKED(slot))
 
 #define HAS_WORK (dirty != NONE || to_free != NONE || !IS_SETTLED(1) || !IS_SETTLED(2))
@@ -170,13 +172,13 @@ inline close_poll(slot_) {
   fi
 }
 
-/* KernelMute::leave_to_libuv() */
+/* KernelMask::leave_to_libuv() */
 inline leave_to_libuv(slot_) {
   direct[slot_] = 0;
-  muted[slot_] = 0
+  asked[slot_] = 0
 }
 
-/* KernelMute::bring_in_line(). What others change while it holds the lock, it brings in line before it lets go. */
+/* KernelMask::bring_in_line(). What others change while it holds the lock, it brings in line before it lets go. */
 inline bring_in_line(slot_, generation_) {
   if
 #ifdef BREAK_LIVE
@@ -186,7 +188,26 @@ inline bring_in_line(slot_, generation_) {
 #endif
      fd_masked = (fd_closed[dup[slot_]] || !IS_POLLED(slot_, dup[slot_]));
      assert(!fd_masked);
-     muted[slot_] = (WANTED(word[slot_]) == 0)
+     asked[slot_] = WANTED(word[slot_]) & ARMED(word[slot_])
+  :: else
+  fi
+}
+
+/* KernelMask::withhold_all() */
+inline may_rest(slot_) {
+#ifdef RESTS
+  has_masks && IS_LIVE(word[slot_]) && direct[slot_] && ARMED(word[slot_]) ->
+  asked[slot_] = 0;
+  resting[slot_] = 1
+#else
+  false
+#endif
+}
+
+/* Rests::end(); what rests by now may be another watch */
+inline end_rest(slot_) {
+  if
+  :: resting[slot_] -> resting[slot_] = 0; bring_in_line(slot_, GENERATION(word[slot_]))
   :: else
   fi
 }
@@ -306,12 +327,12 @@ inline mark_changed(on_loop) {
 
 /* Watches::update(): `old` is the word that it judges by. */
 inline update(on_loop) {
-  word[slot] = WITH_WANTED(word[slot], mask) | (SERVES(ARMED(old), mask) -> 0 : DIRTY);
+  word[slot] = WITH_WANTED(word[slot], mask) | (SERVES(ARMED(old), mask, direct[slot]) -> 0 : DIRTY);
   word_after = word[slot];
   pushes = (!(old & DIRTY) && (word_after & DIRTY));
   wakes = pushes;
 #ifndef BREAK_FOLLOW
-  tells_kernel = (direct[slot] && (mask == 0) != (WANTED(old) == 0));
+  tells_kernel = direct[slot];
 #endif
   mask = 0;
   old = 0;
@@ -511,7 +532,11 @@ inline run_frees() {
 inline reconciled() {
   watch = NONE;
   why = 0;
+#ifdef BREAK_REST
   timer = (deferred != NONE);
+#else
+  timer = (deferred != NONE || resting[1] || resting[2]);
+#endif
   check = (to_free != NONE);
 #ifndef BREAK_IDLE
   idle = (to_free != NONE);
@@ -539,6 +564,14 @@ inline armed() {
   :: why == RECONCILE -> next_dirty()
   :: why == NARROW -> why = 0; end_on_poll()
   :: why == REARM -> why = 0; goto DISPATCH
+  fi
+}
+
+/* What libuv has told the kernel is so, until a thread tells it otherwise. */
+inline make_direct() {
+  if
+  :: !direct[watch] -> direct[watch] = 1; asked[watch] = ARMED(word[watch])
+  :: else
   fi
 }
 
@@ -598,6 +631,22 @@ ACKNOWLEDGE:
 #ifndef BREAK_SENT
   sent = 0;
 #endif
+  /* --- Rests::reconcile(): which callbacks read nothing is anybody's guess --- */
+REST:
+  atomic {
+    if
+    :: may_rest(1)
+    :: may_rest(2)
+    :: true
+    fi
+  }
+END_REST:
+  atomic {
+    if
+    :: due -> end_rest(1); end_rest(2)
+    :: else
+    fi
+  }
 TAKE_REQUEST:
   atomic {
     if
@@ -632,11 +681,12 @@ RECONCILE_SWAP:
     :: !IS_LIVE(word[watch]) -> release(watch); push(to_free, watch); next_dirty()
     :: else
     fi;
-    arms = (SERVES(ARMED(word[watch]), WANTED(word[watch])) -> 0 : WANTED(word[watch]));
+    arms = (SERVES(ARMED(word[watch]), WANTED(word[watch]), direct[watch]) -> 0 : WANTED(word[watch]));
     word[watch] = word[watch] & ~(DIRTY | DEFERRED);
     if
     :: arms == 0 -> next_dirty()
-    :: else
+    :: arms != 0 && COVERS(ARMED(word[watch]), arms) -> arms = 0; make_direct(); goto DIRECT /* a socket */
+    :: arms != 0
     fi;
 #ifdef BREAK_POLLED
     word[watch] = WITH_ARMED(word[watch], arms);
@@ -645,6 +695,9 @@ RECONCILE_SWAP:
 #endif
     arm(RECONCILE)
   }
+
+DIRECT:
+  atomic { bring_in_line(watch, GENERATION(word[watch])); next_dirty() }
 
   /* --- Polls::defer() --- */
 DEFER_SWAP:
@@ -718,22 +771,19 @@ REARM_LOAD:
 DISPATCH:
   atomic { dispatch() }
 
-  /* --- Polls::narrow(); a socket is muted, unless it is so already: the kernel tells of errors even then --- */
+  /* --- Polls::narrow(); from a socket the kernel withholds what is not wanted, if it has it in epoll --- */
 DIRECT_SWAP:
   atomic {
     if
-    :: IS_LIVE(word[watch]) && WANTED(word[watch]) == 0 && ARMED(word[watch]) && !muted[watch] ->
-       direct[watch] = 1;
-       goto MUTED
+    :: IS_LIVE(word[watch]) && (ARMED(word[watch]) & ~WANTED(word[watch])) -> make_direct(); goto TELL_AGAIN
     :: goto NARROW_SWAP
     fi
   }
-MUTED:
+TELL_AGAIN:
   atomic {
-    bring_in_line(watch, GENERATION(word[watch]));
     if
-    :: muted[watch] -> end_on_poll()
-    :: else
+    :: bring_in_line(watch, GENERATION(word[watch])); end_on_poll()
+    :: true
     fi
   }
 NARROW_SWAP:
@@ -839,7 +889,9 @@ DETACH:
     wake_pending = 0;
     idle = 0;
     timer = 0;
-    check = 0
+    check = 0;
+    resting[1] = 0;
+    resting[2] = 0
   }
 UNDEFER_SWAP:
   atomic {
