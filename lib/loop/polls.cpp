@@ -71,7 +71,7 @@ bool Polls::has_closed(const Poll &poll) noexcept {
 // --- Reconciling ---
 
 void Polls::reconcile() noexcept {
-  rests_.reconcile();
+  rests_.reconcile(uv_now(loop_));
   if (watches_.deferred().is_due()) retry();
   if (trim_due_ != core::kNever && trim_due_ <= core::milliseconds_now()) trim();
   opened_ = 0;

@@ -42,10 +42,10 @@ void Rests::before_call(Watch &watch, const WatchWord &word) noexcept {
   waker_.request_check();
 }
 
-void Rests::look_and_end() noexcept {
+void Rests::look_and_end(std::uint64_t now) noexcept {
   for (std::size_t i = 0; i < looks_; ++i) judge(look_[i]);
   looks_ = 0;
-  if (rests_ > 0) end(core::milliseconds_now());
+  end(now);
 }
 
 void Rests::judge(const Look &look) noexcept {
@@ -74,12 +74,11 @@ void Rests::begin(Watch &watch, int id) noexcept {
 }
 
 void Rests::end(std::uint64_t now) noexcept {  // model: END_REST
-  const auto first_left = std::find_if(rest_.begin(), rest_.begin() + rests_, [&](const Rest &rest) {
-    if (rest.due > now) return true;
-    kernel_mask_.bring_in_line(*rest.watch, rest.id);
-    return false;
-  });
-  rests_ = std::copy(first_left, rest_.begin() + rests_, rest_.begin()) - rest_.begin();
+  std::size_t ended = 0;
+  for (; ended < rests_ && rest_[ended].due <= now; ++ended)
+    kernel_mask_.bring_in_line(*rest_[ended].watch, rest_[ended].id);
+  std::copy(rest_.begin() + ended, rest_.begin() + rests_, rest_.begin());
+  rests_ -= ended;
 }
 
 }  // namespace virt_uv::loop

@@ -39,9 +39,10 @@ class Rests {
   // Before the callback of a direct watch is called.
   void before_call(core::Watch &watch, const core::WatchWord &word) noexcept;
 
-  // Looks at what the callbacks have left, and ends the rests that are due.
-  void reconcile() noexcept {
-    if (looks_ + rests_ > 0) look_and_end();
+  // Looks at what the callbacks have left, and ends the rests that are due. `now` is the loop's own time: so none ends
+  // in the iteration in which it begins.
+  void reconcile(std::uint64_t now) noexcept {
+    if (looks_ + rests_ > 0) look_and_end(now);
   }
 
   // In the loop's milliseconds.
@@ -62,7 +63,7 @@ class Rests {
     std::uint64_t due;
   };
 
-  void look_and_end() noexcept;
+  void look_and_end(std::uint64_t now) noexcept;
   void judge(const Look &look) noexcept;
   void begin(core::Watch &watch, int id) noexcept;
   void end(std::uint64_t now) noexcept;
