@@ -128,6 +128,10 @@ TEST_CASE("the slot of a socket that was removed while it rested is the next wat
   Host host;
   for (int round = 0; round < 5; ++round) {
     MaskedSocket socket(host);
+    socket.update(R);
+    socket.calls = 0;
+    host.loop.run_iterations(20);
+    CHECK(socket.calls == 20);
     put_to_rest(socket, R);
   }
 }
