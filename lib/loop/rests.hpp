@@ -11,8 +11,9 @@
 // the mask changes, or a millisecond has passed: level-triggered still (doc/contract.md, row 6), at a lower rate.
 //
 // Looked at is a direct watch whose mask another thread has changed: from the second event after that on, and until
-// one that moves something. So neither a socket that the loop's thread alone uses, nor a row of messages that are read
-// one by one, is kept waiting; and the price is some ioctls for a change that more than one event follows.
+// one that moves something. So a socket that the loop's thread alone uses is never kept waiting, nor a row of messages
+// that are read one by one, unless twice in a row just as much comes as is read; and the price is some ioctls for a
+// change that more than one event follows.
 #pragma once
 
 #include <array>

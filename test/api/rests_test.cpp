@@ -31,6 +31,12 @@ void put_to_rest(MaskedSocket &socket, int mask) {
   REQUIRE(socket.calls == kCallsToRest);
 }
 
+int calls_in_20_iterations(MaskedSocket &socket) {
+  socket.calls = 0;
+  socket.host.loop.run_iterations(20);
+  return socket.calls;
+}
+
 }  // namespace
 
 TEST_CASE("a callback that reads nothing of what another thread has enabled lets the loop sleep, and is called again") {
@@ -73,9 +79,7 @@ TEST_CASE("a callback that reads one byte of many is called in each iteration") 
   for (int round = 0; round < 3; ++round) {
     REQUIRE(send(socket.pair.peer.get(), many.data(), many.size(), 0) == 20);
     socket.update_elsewhere(R);
-    socket.calls = 0;
-    host.loop.run_iterations(20);
-    CHECK(socket.calls == 20);
+    CHECK(calls_in_20_iterations(socket) == 20);
     socket.update_elsewhere(0);
   }
 }
@@ -96,9 +100,7 @@ TEST_CASE("a callback that writes one byte after the other is called in each ite
   socket.on_call = [&] { REQUIRE(send(socket.pair.ours.get(), "y", 1, MSG_DONTWAIT) == 1); };
   for (int round = 0; round < 3; ++round) {
     socket.update_elsewhere(R | W);
-    socket.calls = 0;
-    host.loop.run_iterations(20);
-    CHECK(socket.calls == 20);
+    CHECK(calls_in_20_iterations(socket) == 20);
     socket.update_elsewhere(0);
   }
 }
@@ -108,9 +110,7 @@ TEST_CASE("a callback that reads nothing is called in each iteration where only 
   MaskedSocket socket(host);
   for (int round = 0; round < 3; ++round) {
     socket.update(R);
-    socket.calls = 0;
-    host.loop.run_iterations(20);
-    CHECK(socket.calls == 20);
+    CHECK(calls_in_20_iterations(socket) == 20);
     socket.update(0);
   }
 }
@@ -129,9 +129,7 @@ TEST_CASE("the slot of a socket that was removed while it rested is the next wat
   for (int round = 0; round < 5; ++round) {
     MaskedSocket socket(host);
     socket.update(R);
-    socket.calls = 0;
-    host.loop.run_iterations(20);
-    CHECK(socket.calls == 20);
+    CHECK(calls_in_20_iterations(socket) == 20);
     put_to_rest(socket, R);
   }
 }
@@ -142,9 +140,7 @@ TEST_CASE("a socket that rests is called in the next loop") {
   put_to_rest(socket, R);
   REQUIRE(detach(first.loop));
   REQUIRE(virt_uv_attach(first.loop.get(), nullptr) == 0);
-  socket.calls = 0;
-  first.loop.run_iterations(20);
-  CHECK(socket.calls >= kCallsToRest);
+  CHECK(calls_in_20_iterations(socket) >= kCallsToRest);
 }
 
 TEST_CASE("more sockets than can rest at a time are all called again") {
